@@ -1,0 +1,110 @@
+// Config: everything section 10 of the design names, checked. Three sources make the same struct: a
+// TOML file, an unchanged wg-quick file, and wgslirp's WG_* environment. --set overrides any of them.
+//
+// Every mistake is reported, not only the first: "file:line: what was found, what was expected".
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip.hpp"
+#include "base/log.hpp"
+#include "proxy/egress_policy.hpp"
+#include "proxy/limits.hpp"
+#include "wg/keys.hpp"
+
+namespace culvert::app {
+
+// One finding about the configuration.
+struct Finding {
+  std::string place;  // "culvert.toml:12", "environment WG_MTU", "--set server.mtu"
+  std::string text;   // what was found and what was expected
+  bool fatal = true;  // false: a warning, the rest goes on
+  std::string to_string() const;
+};
+
+struct GroupConfig {
+  std::string name;
+  std::shared_ptr<const proxy::EgressRules> egress;
+  proxy::Limits limits;
+  bool full_cone = false;
+};
+
+struct PeerEntry {
+  std::string name;
+  wg::PublicKey public_key;
+  wg::PresharedKey preshared_key;
+  std::vector<base::Prefix> allowed_ips;
+  std::optional<base::Endpoint> endpoint;
+  std::chrono::seconds persistent_keepalive{0};
+  std::string group;  // "" = none
+  std::string place;
+};
+
+struct ForwardEntry {
+  base::Endpoint listen;
+  base::Endpoint to;
+  base::Protocol protocol = base::Protocol::tcp;
+  std::string place;
+};
+
+struct Config {
+  std::string file;       // what it was read from; "" = environment
+  std::string directory;  // relative paths are relative to this
+
+  wg::PrivateKey private_key;
+  std::vector<base::Endpoint> listen;   // at most one per family
+  struct Address {
+    base::IpAddress address;
+    base::Prefix network;
+  };
+  std::vector<Address> address;  // of the server inside the tunnel
+  std::size_t mtu = 1420;
+  unsigned workers = 0;          // 0 = auto (cores)
+  std::string state_dir;         // "" = nothing persists
+  std::string control_socket;
+  std::string interface = "culvert0";
+  std::string uapi_dir = "/var/run/wireguard";
+  std::string http = "127.0.0.1:9586";
+  std::string aead = "auto";     // server.aead: auto, ipsec-mb, openssl, libsodium
+  bool gso = true, gro = true;   // server.gso, server.gro
+  bool sandbox = true;           // server.sandbox
+  bool overlay = false;          // server.overlay: clients may reach each other
+  base::log::Level log_level = base::log::Level::info;
+  base::log::Format log_format = base::log::Format::text;
+
+  proxy::EgressRules egress;
+  base::IpAddress source4, source6;
+  bool refuse_with_icmp = false;  // limits.tcp_refused = "rst" | "icmp"
+  proxy::Limits limits;
+  std::size_t receive_window_max = 256 << 10, send_buffer_max = 512 << 10;
+  std::size_t window_budget = 512 << 20;
+
+  std::map<std::string, GroupConfig> groups;
+  std::vector<PeerEntry> peers;
+  std::vector<ForwardEntry> forwards;
+};
+
+struct Loaded {
+  std::unique_ptr<Config> config;  // null if anything fatal was found
+  std::vector<Finding> findings;
+};
+
+struct Setting {
+  std::string key, value;  // --set key=value
+};
+
+// TOML, or a wg-quick file (told by its first section).
+Loaded load_config(const std::string& path, const std::vector<Setting>& settings);
+// The WG_* environment; `get` is getenv.
+Loaded load_environment(const std::function<const char*(const char*)>& get,
+                        const std::vector<Setting>& settings);
+
+}  // namespace culvert::app

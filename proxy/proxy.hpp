@@ -1,0 +1,71 @@
+// Proxy: carries every flow of every client on by an ordinary host socket.
+//
+// It implements the stack's events: the dispatch that a reader looks for is in proxy.cpp. Each flow
+// is an object of its own (tcp_flow, udp_flow, echo_flow); the flow table owns them, counts them
+// against the limits and sweeps the idle ones.
+//
+// One thread, one io_context. "Asio says when, we make the system call": an idle flow owns no buffer.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/counters.hpp"
+#include "base/time.hpp"
+#include "netstack/stack.hpp"
+#include "proxy/client.hpp"
+#include "proxy/egress_policy.hpp"
+#include "proxy/limits.hpp"
+
+namespace culvert::proxy {
+
+// [[forward]]: a host listen socket whose connections or datagrams go to a client.
+struct Forward {
+  int listen_fd = -1;  // bound (and listening, for TCP) by the supervisor; not owned
+  base::Protocol protocol = base::Protocol::tcp;
+  base::Endpoint to;   // inside the tunnel
+};
+
+class Proxy {
+ public:
+  struct Config {
+    Limits limits;
+    EgressRules egress;
+    std::vector<base::Prefix> own;  // addresses of this host, tunnel prefixes
+    std::vector<std::uint16_t> listen_ports;
+    base::IpAddress source4, source6;  // egress.source_address; none = the kernel's choice
+    bool refuse_with_icmp = false;     // a refused TCP connect: ICMP port unreachable instead of RST
+    netstack::Stack::Config stack;
+  };
+
+  // `output` takes every inner packet made for the tunnel, during the call.
+  using Output = std::function<void(const base::Pieces& packet)>;
+
+  Proxy(boost::asio::io_context& io, Config config, Output output, base::Random& random,
+        base::WorkerCounters& counters);
+  ~Proxy();
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+
+  Client& add_client(ClientConfig config, base::PeerCounters& counters, base::Time now);
+  void remove_client(Client& client) noexcept;  // resets its flows
+  void add_forward(Forward forward);
+
+  // An inner packet from the tunnel.
+  void input(base::Packet packet, base::Time now) noexcept;
+  // Once per loop turn: writes what the turn gathered for each host socket, then the stack's output.
+  void flush(base::Time now) noexcept;
+  void tick(base::Time now) noexcept;
+  base::Time next_deadline() const noexcept;
+
+  // True if echo sockets are allowed here; the reason for the log if not.
+  static bool echo_available(std::string* why);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace culvert::proxy
