@@ -46,7 +46,6 @@ class IpAddress {
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
 
  private:
-  friend struct IpAddressHash;
   std::array<std::byte, 16> bytes_{};  // an IPv4 address fills the first four, zeros behind
   Family family_ = Family::none;
 };
