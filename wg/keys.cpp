@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "wg/crypto_bytes.hpp"
 
 namespace culvert::wg {
 namespace {
@@ -19,16 +20,15 @@ bool decode(std::string_view text, Raw& out) noexcept {
   if (text.size() != base64_size || text.back() != '=') return false;
   std::size_t size = 0;
   const char* end = nullptr;
-  const int failed = sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(),
-                                       text.data(), text.size(), nullptr, &size, &end,
-                                       sodium_base64_VARIANT_ORIGINAL);
+  const int failed = sodium_base642bin(octets(out.data()), out.size(), text.data(), text.size(),
+                                       nullptr, &size, &end, sodium_base64_VARIANT_ORIGINAL);
   return failed == 0 && size == out.size() && end == text.data() + text.size();
 }
 
 std::string encode(std::span<const std::byte, key_size> key) {
   std::array<char, base64_size + 1> text;
-  sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(key.data()),
-                    key.size(), sodium_base64_VARIANT_ORIGINAL);
+  sodium_bin2base64(text.data(), text.size(), octets(key.data()), key.size(),
+                    sodium_base64_VARIANT_ORIGINAL);
   return std::string(text.data(), base64_size);
 }
 
@@ -46,7 +46,9 @@ std::optional<PublicKey> PublicKey::parse(std::string_view base64) {
   return key;
 }
 
-std::string PublicKey::to_string() const { return encode(bytes); }
+std::string PublicKey::to_string() const {
+  return encode(bytes);
+}
 
 // Configured keys only: an operator chooses them, so this need not withstand chosen input.
 std::size_t PublicKeyHash::operator()(const PublicKey& key) const noexcept {
@@ -71,8 +73,8 @@ PresharedKey generate_preshared_key(base::Random& random) noexcept {
 PublicKey public_key_of(const PrivateKey& key) noexcept {
   PublicKey result;
   // Fails only for a point of low order, and the base point is none.
-  const int failed = crypto_scalarmult_base(reinterpret_cast<unsigned char*>(result.bytes.data()),
-                                            reinterpret_cast<const unsigned char*>(key.bytes().data()));
+  const int failed =
+      crypto_scalarmult_base(octets(result.bytes.data()), octets(key.bytes().data()));
   BASE_ASSERT(failed == 0);
   return result;
 }
@@ -85,7 +87,9 @@ std::optional<base::Secret<key_size>> parse_secret_key(std::string_view base64) 
   return key;
 }
 
-std::string secret_key_text(const base::Secret<key_size>& key) { return encode(key.bytes()); }
+std::string secret_key_text(const base::Secret<key_size>& key) {
+  return encode(key.bytes());
+}
 
 unsigned owner_of(const PublicKey& key, unsigned workers) noexcept {
   // A public key is an elliptic curve point: its low bits are as good as a hash of it.
