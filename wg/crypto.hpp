@@ -1,5 +1,5 @@
-// The functions of the WireGuard paper, section 5.4, under its names. With aead.cpp the only place
-// that names a cryptographic library. All of them are for handshakes; data packets use wg/aead.
+// The functions of the WireGuard paper, section 5.4, under its names. With keys.cpp and the
+// AEAD backends the only place that names a cryptographic library. All of them are for handshakes; data packets use wg/aead.
 #pragma once
 
 #include <array>
