@@ -30,11 +30,26 @@ struct Finding {
   std::string to_string() const;
 };
 
-struct GroupConfig {
+// So many bytes in a calendar day, week or month.
+struct Quota {
+  enum class Period { day, week, month };
+  std::uint64_t bytes = 0;
+  Period period = Period::month;
+};
+
+// What a group sets and a peer may override, and what a peer ends up with.
+struct Policy {
+  std::shared_ptr<const proxy::EgressRules> egress;  // null = only the global rules
+  proxy::Limits limits;                              // the global ones where nothing was said
+  bool full_cone = false;                            // UDP replies from anyone
+  // Parsed and checked; this version does not act on them (and says so).
+  std::uint64_t down = 0, up = 0;  // bits per second, 0 = unlimited
+  std::optional<Quota> quota;
+  std::vector<std::string> dns_lists;
+};
+
+struct GroupConfig : Policy {
   std::string name;
-  std::shared_ptr<const proxy::EgressRules> egress;
-  proxy::Limits limits;
-  bool full_cone = false;
 };
 
 struct PeerEntry {
@@ -45,7 +60,9 @@ struct PeerEntry {
   std::optional<base::Endpoint> endpoint;
   std::chrono::seconds persistent_keepalive{0};
   std::string group;  // "" = none
+  Policy policy;      // of the group, with the overrides of the peer: the one to act on
   std::string place;
+  unsigned line = 0, last_line = 0;  // of its block in the file
 };
 
 struct ForwardEntry {
@@ -53,6 +70,16 @@ struct ForwardEntry {
   base::Endpoint to;
   base::Protocol protocol = base::Protocol::tcp;
   std::string place;
+};
+
+struct DnsList {
+  std::string name, path, url, format = "auto";
+};
+
+struct DnsConfig {
+  std::vector<std::string> upstream;
+  bool intercept = true;
+  std::vector<DnsList> lists;
 };
 
 struct Config {
@@ -65,7 +92,8 @@ struct Config {
     base::IpAddress address;
     base::Prefix network;
   };
-  std::vector<Address> address;  // of the server inside the tunnel
+  std::vector<Address> address;  // of the server inside the tunnel; at most one per family
+  std::string endpoint;          // server.endpoint: "HOST:PORT" for the files of clients, or ""
   std::size_t mtu = 1420;
   unsigned workers = 0;          // 0 = auto (cores)
   std::string state_dir;         // "" = nothing persists
@@ -86,6 +114,7 @@ struct Config {
   proxy::Limits limits;
   std::size_t receive_window_max = 256 << 10, send_buffer_max = 512 << 10;
   std::size_t window_budget = 512 << 20;
+  DnsConfig dns;  // parsed and checked; this version does not act on it
 
   std::map<std::string, GroupConfig> groups;
   std::vector<PeerEntry> peers;
@@ -101,8 +130,12 @@ struct Setting {
   std::string key, value;  // --set key=value
 };
 
-// TOML, or a wg-quick file (told by its first section).
+// TOML, or a wg-quick file (told by its first section). Never throws for what a file contains; opens
+// the key files that it names.
 Loaded load_config(const std::string& path, const std::vector<Setting>& settings);
+// The same, of `text` that `file` may not hold yet.
+Loaded load_config_text(std::string text, const std::string& file,
+                        const std::vector<Setting>& settings);
 // The WG_* environment; `get` is getenv.
 Loaded load_environment(const std::function<const char*(const char*)>& get,
                         const std::vector<Setting>& settings);

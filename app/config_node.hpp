@@ -1,0 +1,79 @@
+// Node: the configuration as a tree, whatever it was written in. A TOML file, a wg-quick file, the
+// environment and --set all become such a tree with the key names of TOML, and one reader (see
+// config_read.cpp) makes the Config of it. Every node knows the place to name in a finding.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "app/config.hpp"
+#include "base/result.hpp"
+
+namespace culvert::app {
+
+struct Node {
+  enum class Kind { table, array, string, integer, real, boolean, other };
+
+  Kind kind = Kind::table;
+  std::string text;  // a string, or how any other scalar was written
+  std::int64_t integer = 0;
+  bool boolean = false;
+  bool bare = false;     // untyped text: the reader takes it as the type the key asks for
+  bool lenient = false;  // from a form we do not define: host bits in a prefix are masked, not refused
+  std::vector<std::pair<std::string, Node>> entries;  // of a table, in file order
+  std::vector<Node> items;                            // of an array
+  std::string place;
+  unsigned line = 0, last_line = 0;
+
+  Node* find(std::string_view key);
+  Node& add(std::string key, Node child);
+  void erase(std::string_view key);
+  void wipe();  // the text of this node, if it held a secret
+
+  static Node table(std::string place);
+  static Node string(std::string text, std::string place, bool bare = false);
+  static Node array(std::string place);
+};
+
+class Findings {
+ public:
+  explicit Findings(std::vector<Finding>& list) : list_(list) {}
+  void error(std::string place, std::string text);
+  void warn(std::string place, std::string text);
+  bool fatal() const;
+
+ private:
+  std::vector<Finding>& list_;
+};
+
+// The sources. Each reports what it cannot read and returns the rest.
+Node parse_toml(std::string_view text, const std::string& file, Findings& findings);
+bool is_wg_quick(std::string_view text);
+Node parse_wg_quick(std::string_view text, const std::string& file, Findings& findings);
+Node read_environment(const std::function<const char*(const char*)>& get, Findings& findings);
+void apply_settings(Node& root, const std::vector<Setting>& settings, Findings& findings);
+
+// The tree to a Config, key by key; then what only shows when the whole is seen.
+void read_config(Node& root, Config& config, Findings& findings);
+void read_groups(Node& root, Config& config, Findings& findings);
+void read_peers(Node& root, Config& config, Findings& findings);
+void read_forwards(Node& root, Config& config, Findings& findings);
+void check_config(const Config& config, Findings& findings);
+
+// "1.2.3.4:80", "[::1]:80" or "name:80", the name looked up; the reason if it cannot be.
+base::Result<base::Endpoint> resolve_endpoint(const std::string& text);
+// A path as the configuration means it: relative to its own directory.
+std::string path_of(const Config& config, const std::string& path);
+
+// The text at most one edit (insert, delete, replace, swap) away from `wrong`; empty if there is none.
+std::string_view nearest(std::string_view wrong, const std::vector<std::string>& known);
+std::string lower(std::string_view text);
+std::string_view trim(std::string_view text);
+// "a, b,c" into its parts, trimmed; empty parts stay, empty text has none.
+std::vector<std::string> split_list(std::string_view text);
+
+}  // namespace culvert::app

@@ -1,0 +1,243 @@
+#include "app/config_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "app/config_units.hpp"
+
+namespace culvert::app {
+namespace {
+
+std::optional<std::int64_t> whole_number(const Node& node) {
+  if (node.kind == Node::Kind::integer) return node.integer;
+  if (node.kind != Node::Kind::string || !node.bare) return {};
+  std::int64_t value = 0;
+  const char* end = node.text.data() + node.text.size();
+  const auto [next, error] = std::from_chars(node.text.data(), end, value);
+  if (error != std::errc{} || next != end) return {};
+  return value;
+}
+
+std::string_view kind_name(Node::Kind kind) {
+  switch (kind) {
+    case Node::Kind::table: return "a table";
+    case Node::Kind::array: return "a list";
+    default: return "a value";
+  }
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 60)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      out += fmt::format("\\x{:02x}", byte);
+    else
+      out += c;
+  }
+  return text.size() > 60 ? out + "..." : out;
+}
+
+}  // namespace
+
+std::string shown(const Node& node) {
+  if (node.kind == Node::Kind::table || node.kind == Node::Kind::array)
+    return std::string(kind_name(node.kind));
+  if (node.kind == Node::Kind::string) return fmt::format("\"{}\"", escaped(node.text));
+  return escaped(node.text);
+}
+
+TableReader::TableReader(Node* table, std::string name, Findings& findings)
+    : table_(table), name_(std::move(name)), findings_(findings) {
+  if (table_ == nullptr || table_->kind == Node::Kind::table) return;
+  findings_.error(table_->place, fmt::format("{} is {}, expected a table", name_, shown(*table_)));
+  table_ = nullptr;
+}
+
+std::string TableReader::full(std::string_view key) const {
+  return name_.empty() ? std::string(key) : fmt::format("{}.{}", name_, key);
+}
+
+std::string TableReader::place() const { return table_ == nullptr ? "" : table_->place; }
+
+void TableReader::wrong(std::string_view key, const Node& node, std::string_view expected) {
+  findings_.error(node.place, fmt::format("{} = {}, expected {}", full(key), shown(node), expected));
+}
+
+Node* TableReader::take(std::string_view key) {
+  known(key);
+  return table_ == nullptr ? nullptr : table_->find(key);
+}
+
+bool TableReader::has(std::string_view key) const {
+  return table_ != nullptr && table_->find(key) != nullptr;
+}
+
+bool TableReader::string(std::string_view key, std::string& field) {
+  const Node* node = take(key);
+  if (node == nullptr) return false;
+  // --set http=8080 is a number to TOML and a text to this key.
+  const bool scalar = node->bare && node->kind != Node::Kind::table && node->kind != Node::Kind::array;
+  if (node->kind != Node::Kind::string && !scalar) {
+    wrong(key, *node, "a text in quotes");
+    return false;
+  }
+  if (node->text.find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos) {
+    wrong(key, *node, "one line of text");
+    return false;
+  }
+  field = node->text;
+  return true;
+}
+
+bool TableReader::boolean(std::string_view key, bool& field) {
+  const Node* node = take(key);
+  if (node == nullptr) return false;
+  const std::string word = node->bare ? lower(node->text) : "";
+  if (node->kind == Node::Kind::boolean)
+    field = node->boolean;
+  else if (word == "true" || word == "yes" || word == "on" || word == "1")
+    field = true;
+  else if (word == "false" || word == "no" || word == "off" || word == "0")
+    field = false;
+  else {
+    wrong(key, *node, "true or false");
+    return false;
+  }
+  return true;
+}
+
+bool TableReader::integer(std::string_view key, std::int64_t& field, std::int64_t low,
+                          std::int64_t high) {
+  const Node* node = take(key);
+  if (node == nullptr) return false;
+  const auto value = whole_number(*node);
+  if (!value || *value < low || *value > high) {
+    wrong(key, *node, fmt::format("a whole number from {} to {}", low, high));
+    return false;
+  }
+  field = *value;
+  return true;
+}
+
+bool TableReader::seconds(std::string_view key, std::chrono::seconds& field, std::int64_t low,
+                          std::int64_t high) {
+  const Node* node = take(key);
+  if (node == nullptr) return false;
+  auto value = node->kind == Node::Kind::string ? parse_duration(node->text) : std::nullopt;
+  if (const auto number = whole_number(*node); number && *number >= 0)
+    value = std::chrono::seconds(*number);
+  if (!value || value->count() < low || value->count() > high) {
+    wrong(key, *node,
+          fmt::format("a duration such as \"90s\" or \"2h4m\", {} s to {} s", low, high));
+    return false;
+  }
+  field = *value;
+  return true;
+}
+
+bool TableReader::size(std::string_view key, std::size_t& field, std::uint64_t low,
+                       std::uint64_t high) {
+  const Node* node = take(key);
+  if (node == nullptr) return false;
+  auto value = node->kind == Node::Kind::string ? parse_size(node->text) : std::nullopt;
+  if (const auto number = whole_number(*node); number && *number >= 0)
+    value = static_cast<std::uint64_t>(*number);
+  if (!value || *value < low || *value > high) {
+    wrong(key, *node, fmt::format("a size such as \"256KiB\", {} to {} bytes", low, high));
+    return false;
+  }
+  field = static_cast<std::size_t>(*value);
+  return true;
+}
+
+bool TableReader::rate(std::string_view key, std::uint64_t& field) {
+  const Node* node = take(key);
+  if (node == nullptr) return false;
+  const auto value = node->kind == Node::Kind::string ? parse_rate(node->text) : std::nullopt;
+  if (!value || *value < 1000) {
+    wrong(key, *node, "a rate of at least 1 kbit/s, such as \"50mbit\"");
+    return false;
+  }
+  field = *value;
+  return true;
+}
+
+bool TableReader::choice(std::string_view key, std::string& field,
+                         const std::vector<std::string>& values) {
+  std::string text = field;
+  if (!string(key, text)) return false;
+  if (std::find(values.begin(), values.end(), text) == values.end()) {
+    wrong(key, *table_->find(key), fmt::format("one of {}", fmt::join(values, ", ")));
+    return false;
+  }
+  field = text;
+  return true;
+}
+
+std::vector<Node> TableReader::strings(std::string_view key) {
+  const Node* node = take(key);
+  std::vector<Node> out;
+  if (node == nullptr) return out;
+  if (node->kind == Node::Kind::string) {
+    if (!node->bare && !node->text.empty()) out.push_back(*node);
+    if (node->bare)
+      for (std::string& part : split_list(node->text)) {
+        out.push_back(*node);
+        out.back().text = std::move(part);
+      }
+    return out;
+  }
+  if (node->kind != Node::Kind::array) {
+    wrong(key, *node, "a list of texts, [\"...\", \"...\"]");
+    return out;
+  }
+  for (const Node& item : node->items) {
+    if (item.kind == Node::Kind::string)
+      out.push_back(item);
+    else
+      wrong(key, item, "a text in quotes");
+  }
+  return out;
+}
+
+Node* TableReader::subtable(std::string_view key) {
+  Node* node = take(key);
+  if (node == nullptr || node->kind == Node::Kind::table) return node;
+  wrong(key, *node, fmt::format("a table, [{}]", full(key)));
+  return nullptr;
+}
+
+std::vector<Node*> TableReader::tables(std::string_view key) {
+  std::vector<Node*> out;
+  Node* node = take(key);
+  if (node == nullptr) return out;
+  if (node->kind != Node::Kind::array) {
+    wrong(key, *node, fmt::format("[[{}]], one section for each", full(key)));
+    return out;
+  }
+  for (Node& item : node->items) {
+    if (item.kind == Node::Kind::table)
+      out.push_back(&item);
+    else
+      wrong(key, item, fmt::format("[[{}]], one section for each", full(key)));
+  }
+  return out;
+}
+
+void TableReader::finish() {
+  if (table_ == nullptr) return;
+  for (const auto& [key, node] : table_->entries) {
+    if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
+    const std::string_view meant = nearest(key, known_);
+    findings_.error(node.place, meant.empty()
+                                    ? fmt::format("unknown key {}, expected one of {}", full(key),
+                                                  fmt::join(known_, ", "))
+                                    : fmt::format("unknown key {}, expected {}", full(key),
+                                                  full(meant)));
+  }
+}
+
+}  // namespace culvert::app
