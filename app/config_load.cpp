@@ -1,0 +1,140 @@
+// The whole way from a source to a Config: parse, --set, read, check, findings in file order.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "app/config_files.hpp"
+#include "app/config_node.hpp"
+#include "base/secret.hpp"
+
+namespace culvert::app {
+namespace {
+
+// Keys that mean something to a culvert with a control socket, accounting and a resolver. A user who
+// sets them must not believe that they work.
+constexpr std::string_view unused_server_keys[] = {"control_socket", "interface", "uapi_dir", "http",
+                                                   "state_dir"};
+constexpr std::string_view unused_policy_keys[] = {"down", "up", "quota", "dns_lists"};
+
+void warn_unused(const Node& node, const std::string& key, Findings& findings) {
+  findings.warn(node.place, fmt::format("{} is accepted, but this version does not act on it", key));
+}
+
+void warn_unused_policy(Node& table, const std::string& name, Findings& findings) {
+  for (const std::string_view key : unused_policy_keys)
+    if (const Node* node = table.find(key))
+      warn_unused(*node, fmt::format("{}.{}", name, key), findings);
+}
+
+void warn_unused_keys(Node& root, Findings& findings) {
+  if (Node* server = root.find("server"))
+    for (const std::string_view key : unused_server_keys)
+      // "" asks for nothing.
+      if (const Node* node = server->find(key); node != nullptr && !node->text.empty())
+        warn_unused(*node, fmt::format("server.{}", key), findings);
+  if (Node* dns = root.find("dns"))
+    for (const auto& [key, node] : dns->entries)
+      warn_unused(node, fmt::format("dns.{}", key), findings);
+  if (Node* groups = root.find("group"))
+    for (auto& [name, group] : groups->entries) warn_unused_policy(group, "group." + name, findings);
+  if (Node* peers = root.find("peer"))
+    for (Node& peer : peers->items) warn_unused_policy(peer, "peer", findings);
+}
+
+// Findings in the order of the file, those without a line first.
+void sort_findings(std::vector<Finding>& findings) {
+  const auto line = [](const Finding& finding) {
+    unsigned number = 0;
+    const std::size_t colon = finding.place.rfind(':');
+    if (colon != std::string::npos)
+      std::from_chars(finding.place.data() + colon + 1, finding.place.data() + finding.place.size(), number);
+    return number;
+  };
+  std::stable_sort(findings.begin(), findings.end(),
+                   [&](const Finding& a, const Finding& b) { return line(a) < line(b); });
+}
+
+// A source that knows no tunnel address gets one to answer pings and to send ICMP errors from: the
+// dummy address of RFC 7600 section 4.8 and a fixed unique local one.
+void give_address(Node& root) {
+  Node* server = root.find("server");
+  if (server == nullptr || server->find("address") != nullptr) return;
+  server->add("address", Node::string("192.0.0.8/32, fd63:756c:7665:7274::1/128", server->place, true));
+}
+
+bool holds_secrets(Node& root) {
+  Node* server = root.find("server");
+  if (server != nullptr && server->find("private_key") != nullptr) return true;
+  Node* peers = root.find("peer");
+  return peers != nullptr && std::any_of(peers->items.begin(), peers->items.end(), [](Node& peer) {
+           return peer.find("preshared_key") != nullptr;
+         });
+}
+
+void warn_open_file(Node& root, const std::string& file, mode_t mode, Findings& findings) {
+  if ((mode & 077u) != 0 && holds_secrets(root))
+    findings.warn(file, fmt::format("holds keys and has mode {:04o}, expected 0600: others can read them", mode));
+}
+
+Loaded finish(Node& root, std::string file, const std::vector<Setting>& settings, Loaded loaded) {
+  Findings findings(loaded.findings);
+  auto config = std::make_unique<Config>();
+  config->directory = std::filesystem::path(file).parent_path().string();
+  config->file = std::move(file);
+  apply_settings(root, settings, findings);
+  warn_unused_keys(root, findings);
+  read_config(root, *config, findings);
+  // What is missing because it could not be read would only be said twice.
+  if (!findings.fatal() || !config->address.empty()) check_config(*config, findings);
+  sort_findings(loaded.findings);
+  if (!findings.fatal()) loaded.config = std::move(config);
+  return loaded;
+}
+
+Loaded load_text(std::string text, const std::string& file, mode_t mode,
+                 const std::vector<Setting>& settings) {
+  Loaded loaded;
+  Findings findings(loaded.findings);
+  Node root;
+  if (is_wg_quick(text)) {
+    root = parse_wg_quick(text, file, findings);
+    give_address(root);
+  } else {
+    root = parse_toml(text, file, findings);
+    if (findings.fatal()) return loaded;  // half a tree would only mislead
+  }
+  base::wipe(std::as_writable_bytes(std::span(text)));
+  warn_open_file(root, file, mode, findings);
+  return finish(root, file, settings, std::move(loaded));
+}
+
+}  // namespace
+
+std::string path_of(const Config& config, const std::string& path) {
+  if (path.empty() || path.front() == '/' || config.directory.empty()) return path;
+  return config.directory + "/" + path;
+}
+
+Loaded load_config_text(std::string text, const std::string& file,
+                        const std::vector<Setting>& settings) {
+  return load_text(std::move(text), file, 0600, settings);
+}
+
+Loaded load_config(const std::string& path, const std::vector<Setting>& settings) {
+  auto file = read_file(path);
+  if (!file) return {nullptr, {{"", file.error(), true}}};
+  return load_text(std::move(file->text), path, file->mode, settings);
+}
+
+Loaded load_environment(const std::function<const char*(const char*)>& get,
+                        const std::vector<Setting>& settings) {
+  Loaded loaded;
+  Findings findings(loaded.findings);
+  Node root = read_environment(get, findings);
+  give_address(root);
+  return finish(root, "", settings, std::move(loaded));
+}
+
+}  // namespace culvert::app

@@ -1,0 +1,227 @@
+// The tree to a Config: [server], [egress], [limits], [dns]. Peers and the rest: config_read_peers.cpp.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "app/config_files.hpp"
+#include "app/config_policy.hpp"
+#include "app/config_reader.hpp"
+
+namespace culvert::app {
+namespace {
+
+constexpr std::string_view key_form = "44 characters of base64, as `culvert genkey` prints";
+constexpr std::uint16_t default_port = 51820;
+
+void read_private_key(TableReader& server, Config& config, Findings& findings) {
+  Node* inline_key = server.take("private_key");
+  Node* file = server.take("private_key_file");
+  if (inline_key != nullptr && file != nullptr)
+    return server.wrong("private_key_file", *file, "either private_key or private_key_file");
+  std::optional<wg::PrivateKey> key;
+  if (inline_key != nullptr) {
+    key = wg::parse_secret_key(inline_key->text);
+    inline_key->wipe();
+    if (!key || key->is_zero())
+      return findings.error(inline_key->place, fmt::format("server.private_key is not a key, expected {}", key_form));
+  } else if (std::string name; server.string("private_key_file", name)) {
+    auto text = read_key_file(path_of(config, name));
+    if (!text) return findings.error(file->place, "server.private_key_file: " + text.error());
+    std::string_view word = *text;
+    while (!word.empty() && word.find_last_of(" \t\r\n") == word.size() - 1) word.remove_suffix(1);
+    key = wg::parse_secret_key(word);
+    base::wipe(std::as_writable_bytes(std::span(*text)));
+    if (!key || key->is_zero())
+      return findings.error(file->place, fmt::format("server.private_key_file: {} holds no key, expected {}",
+                                                     path_of(config, name), key_form));
+  } else if (file == nullptr) {
+    return findings.error(server.place().empty() ? config.file : server.place(),
+                          "server.private_key_file is missing, expected a file with the server's "
+                          "private key");
+  }
+  if (key) config.private_key = std::move(*key);
+}
+
+void read_listen(TableReader& server, Config& config) {
+  std::uint16_t port = default_port;
+  const bool by_list = server.has("listen");
+  if (server.number("listen_port", port, 1, 65535) && by_list)
+    server.wrong("listen_port", *server.take("listen_port"), "either listen or listen_port");
+  for (const Node& node : server.strings("listen")) {
+    const auto endpoint = base::Endpoint::parse(node.text);
+    if (!endpoint || endpoint->port == 0)
+      server.wrong("listen", node, "an address and a port, such as \"0.0.0.0:51820\" or \"[::]:51820\"");
+    else
+      config.listen.push_back(*endpoint);
+  }
+  if (by_list) return;
+  config.listen.push_back({base::IpAddress::any(base::IpAddress::Family::v4), port});
+  config.listen.push_back({base::IpAddress::any(base::IpAddress::Family::v6), port});
+}
+
+std::optional<Config::Address> parse_address(std::string_view text) {
+  const auto address = base::IpAddress::parse(text.substr(0, std::min(text.find('/'), text.size())));
+  const auto network = base::Prefix::parse(text);
+  if (!address || !network) return {};
+  return Config::Address{*address, *network};
+}
+
+void read_address(TableReader& server, Config& config) {
+  for (const Node& node : server.strings("address")) {
+    const auto address = parse_address(node.text);
+    if (!address || address->address.is_unspecified())
+      server.wrong("address", node, "an address with its network, such as \"10.8.0.1/24\"");
+    else
+      config.address.push_back(*address);
+  }
+}
+
+void read_workers(TableReader& server, Config& config) {
+  const Node* node = server.take("workers");
+  if (node != nullptr && node->kind == Node::Kind::string && node->text == "auto") return;
+  server.number("workers", config.workers, 1, 255);
+}
+
+void read_log(TableReader& server, Config& config) {
+  using base::log::Format;
+  using base::log::Level;
+  const std::vector<std::string> levels = {"debug", "info", "warn", "error", "off"};
+  std::string level = "info", format = "text";
+  if (server.choice("log_level", level, levels))
+    config.log_level = static_cast<Level>(std::find(levels.begin(), levels.end(), level) - levels.begin());
+  server.choice("log_format", format, {"text", "json"});
+  config.log_format = format == "json" ? Format::json : Format::text;
+}
+
+// DESIGN: systemd's, the user's XDG one, ~/.local/state, none.
+std::string default_state_dir(Findings& findings, const std::string& place) {
+  const auto absolute = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value == '/' ? value : "";
+  };
+  // $STATE_DIRECTORY may name several, apart by ':'.
+  if (const std::string state = absolute("STATE_DIRECTORY"); !state.empty())
+    return state.substr(0, state.find(':'));
+  if (const std::string state = absolute("XDG_STATE_HOME"); !state.empty()) return state + "/culvert";
+  if (const std::string home = absolute("HOME"); !home.empty()) return home + "/.local/state/culvert";
+  findings.warn(place, "server.state_dir is not set and there is no HOME: nothing persists");
+  return {};
+}
+
+void read_paths(TableReader& server, Config& config, Findings& findings) {
+  if (!server.string("state_dir", config.state_dir) && !server.has("state_dir"))
+    config.state_dir = default_state_dir(findings, config.file);
+  config.state_dir = path_of(config, config.state_dir);
+  if (!server.string("control_socket", config.control_socket) && !config.state_dir.empty())
+    config.control_socket = config.state_dir + "/control.sock";
+  config.control_socket = path_of(config, config.control_socket);
+  server.string("uapi_dir", config.uapi_dir);
+  if (server.string("interface", config.interface) &&
+      (config.interface.empty() || config.interface.size() > 15 ||
+       config.interface.find_first_of("/ \t:") != std::string::npos))
+    server.wrong("interface", *server.take("interface"), "1 to 15 characters without '/', ':' and spaces");
+  if (server.string("http", config.http) && !config.http.empty() && !base::Endpoint::parse(config.http))
+    server.wrong("http", *server.take("http"), "an address and a port, or \"\" for none");
+}
+
+void read_server(Node* table, Config& config, Findings& findings) {
+  TableReader server(table, "server", findings);
+  read_private_key(server, config, findings);
+  read_listen(server, config);
+  read_address(server, config);
+  server.number("mtu", config.mtu, 576, 65535);
+  read_workers(server, config);
+  read_paths(server, config, findings);
+  if (server.string("endpoint", config.endpoint) && !config.endpoint.empty() &&
+      !is_host_port(config.endpoint))
+    server.wrong("endpoint", *server.take("endpoint"), "a host and a port, such as \"vpn.example.org:51820\"");
+  server.choice("aead", config.aead, {"auto", "ipsec-mb", "openssl", "libsodium"});
+  server.boolean("gso", config.gso);
+  server.boolean("gro", config.gro);
+  server.boolean("sandbox", config.sandbox);
+  server.boolean("overlay", config.overlay);
+  read_log(server, config);
+  server.finish();
+}
+
+void read_egress(Node* table, Config& config, Findings& findings) {
+  TableReader egress(table, "egress", findings);
+  read_egress_rules(egress, config.egress);
+  for (const Node& node : egress.strings("source_address")) {
+    const auto address = base::IpAddress::parse(node.text);
+    base::IpAddress& field = address && address->is_v4() ? config.source4 : config.source6;
+    if (!address || address->is_unspecified())
+      egress.wrong("source_address", node, "an address of this host");
+    else if (field)
+      egress.wrong("source_address", node, "at most one address of each family");
+    else
+      field = *address;
+  }
+  egress.finish();
+}
+
+void read_limits(Node* table, Config& config, Findings& findings) {
+  TableReader limits(table, "limits", findings);
+  read_client_limits(limits, config.limits);
+  read_worker_limits(limits, config.limits);
+  std::string refused = "rst";
+  limits.choice("tcp_refused", refused, {"rst", "icmp"});
+  config.refuse_with_icmp = refused == "icmp";
+  limits.size("receive_window_max", config.receive_window_max, 16 << 10, 64 << 20);
+  limits.size("send_buffer_max", config.send_buffer_max, 16 << 10, 64 << 20);
+  limits.size("window_budget", config.window_budget, 1 << 20, std::uint64_t{1} << 40);
+  limits.finish();
+}
+
+bool is_upstream(std::string_view text) {
+  const std::size_t scheme_end = text.find("://");
+  const std::string scheme(scheme_end == std::string_view::npos ? "" : text.substr(0, scheme_end));
+  std::string_view rest = scheme.empty() ? text : text.substr(scheme_end + 3);
+  if (scheme == "https") return !rest.empty() && rest.front() != '/';
+  if (!scheme.empty() && scheme != "udp" && scheme != "tcp" && scheme != "tls") return false;
+  rest = rest.substr(0, rest.find('#'));
+  return base::IpAddress::parse(rest) || base::Endpoint::parse(rest) ||
+         (rest.size() > 2 && rest.front() == '[' && rest.back() == ']' &&
+          base::IpAddress::parse(rest.substr(1, rest.size() - 2)));
+}
+
+void read_dns(Node* table, Config& config, Findings& findings) {
+  TableReader dns(table, "dns", findings);
+  for (const Node& node : dns.strings("upstream")) {
+    if (!is_upstream(node.text))
+      dns.wrong("upstream", node, "an address, or tls://ADDRESS#NAME, https://HOST/PATH, udp://, tcp://");
+    config.dns.upstream.push_back(node.text);
+  }
+  dns.boolean("intercept", config.dns.intercept);
+  for (Node* item : dns.tables("list")) {
+    TableReader list(item, "dns.list", findings);
+    DnsList& made = config.dns.lists.emplace_back();
+    const bool named = list.string("name", made.name) && !made.name.empty();
+    const bool path = list.string("path", made.path), url = list.string("url", made.url);
+    list.choice("format", made.format, {"auto", "hosts", "domains", "adblock", "rpz", "dnsmasq"});
+    if (!named) findings.error(item->place, "dns.list.name is missing, expected a name for the list");
+    if (path == url)
+      findings.error(item->place, "dns.list has no source, expected either path or url");
+    made.path = path_of(config, made.path);
+    list.finish();
+  }
+  dns.finish();
+}
+
+}  // namespace
+
+void read_config(Node& root, Config& config, Findings& findings) {
+  TableReader whole(&root, "", findings);
+  for (const char* section : {"group", "peer", "forward"}) whole.known(section);
+  read_server(whole.take("server"), config, findings);
+  read_egress(whole.take("egress"), config, findings);
+  read_limits(whole.take("limits"), config, findings);
+  read_dns(whole.take("dns"), config, findings);
+  whole.finish();
+  read_groups(root, config, findings);
+  read_peers(root, config, findings);
+  read_forwards(root, config, findings);
+}
+
+}  // namespace culvert::app

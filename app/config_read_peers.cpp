@@ -1,0 +1,173 @@
+// The tree to a Config: [group.x], [[peer]], [[forward]].
+#include <fmt/format.h>
+#include <netdb.h>
+
+#include <algorithm>
+
+#include "app/config_files.hpp"
+#include "app/config_policy.hpp"
+#include "app/config_reader.hpp"
+
+namespace culvert::app {
+namespace {
+
+bool printable(std::string_view name) {
+  return !name.empty() && name.size() <= 64 &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '/';
+         });
+}
+
+void read_preshared_key(TableReader& table, PeerEntry& peer, const Config& config, Findings& findings) {
+  Node* inline_key = table.take("preshared_key");
+  Node* file = table.take("preshared_key_file");
+  if (inline_key != nullptr && file != nullptr)
+    return table.wrong("preshared_key_file", *file, "either preshared_key or preshared_key_file");
+  std::string text;
+  const Node* from = inline_key != nullptr ? inline_key : file;
+  if (inline_key != nullptr) {
+    text = inline_key->text;
+    inline_key->wipe();
+  } else if (std::string name; table.string("preshared_key_file", name)) {
+    auto read = read_key_file(path_of(config, name));
+    if (!read) return findings.error(file->place, "peer.preshared_key_file: " + read.error());
+    text = std::move(*read);
+    text.erase(std::min(text.find_last_not_of(" \t\r\n") + 1, text.size()));
+  } else {
+    return;
+  }
+  auto key = wg::parse_secret_key(text);
+  base::wipe(std::as_writable_bytes(std::span(text)));
+  if (!key)
+    return findings.error(from->place, "peer.preshared_key is not a key, expected 44 characters of base64, "
+                                       "as `culvert genpsk` prints");
+  peer.preshared_key = std::move(*key);
+}
+
+void read_allowed_ips(TableReader& table, PeerEntry& peer, Findings& findings) {
+  for (const Node& node : table.strings("allowed_ips")) {
+    base::Prefix prefix;
+    if (!read_prefix(table, "allowed_ips", node, findings, prefix)) continue;
+    if (std::find(peer.allowed_ips.begin(), peer.allowed_ips.end(), prefix) != peer.allowed_ips.end())
+      findings.warn(node.place, fmt::format("peer.allowed_ips names {} twice", prefix.to_string()));
+    else
+      peer.allowed_ips.push_back(prefix);
+  }
+}
+
+void read_peer_endpoint(TableReader& table, PeerEntry& peer) {
+  std::string text;
+  if (!table.string("endpoint", text) || text.empty()) return;
+  const Node& node = *table.take("endpoint");
+  if (!is_host_port(text))
+    return table.wrong("endpoint", node, "an address or a host name, and a port: \"192.0.2.1:51820\"");
+  const auto endpoint = resolve_endpoint(text);
+  if (endpoint)
+    peer.endpoint = *endpoint;
+  else
+    table.wrong("endpoint", node, "a name that can be looked up now: " + endpoint.error());
+}
+
+void read_peer(Node& node, Config& config, Findings& findings) {
+  TableReader table(&node, "peer", findings);
+  PeerEntry& peer = config.peers.emplace_back();
+  peer.place = node.place;
+  peer.line = node.line;
+  peer.last_line = node.last_line;
+  std::string key;
+  if (const Node* at = table.take("public_key"); at == nullptr) {
+    findings.error(node.place, "peer.public_key is missing, expected the client's public key");
+  } else if (table.string("public_key", key)) {
+    if (const auto parsed = wg::PublicKey::parse(key))
+      peer.public_key = *parsed;
+    else
+      table.wrong("public_key", *at, "a key: 44 characters of base64");
+  }
+  peer.name = key.substr(0, 44);
+  if (table.string("name", peer.name) && !printable(peer.name))
+    table.wrong("name", *table.take("name"), "1 to 64 printable characters without '/'");
+  read_preshared_key(table, peer, config, findings);
+  read_allowed_ips(table, peer, findings);
+  read_peer_endpoint(table, peer);
+  table.seconds("persistent_keepalive", peer.persistent_keepalive, 0, 65535);
+  peer.policy.limits = config.limits;
+  if (table.string("group", peer.group) && !peer.group.empty()) {
+    const auto group = config.groups.find(peer.group);
+    if (group != config.groups.end())
+      peer.policy = group->second;
+    else
+      table.wrong("group", *table.take("group"), fmt::format("a section [group.{}]", peer.group));
+  }
+  read_policy(table, peer.policy, findings);
+  table.finish();
+}
+
+}  // namespace
+
+base::Result<base::Endpoint> resolve_endpoint(const std::string& text) {
+  if (const auto endpoint = base::Endpoint::parse(text)) return *endpoint;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return base::Error{"no port in " + text};
+  const std::string host = text.substr(0, colon), port = text.substr(colon + 1);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); error != 0)
+    return base::Error{fmt::format("{}: {}", host, ::gai_strerror(error))};
+  sockaddr_storage found{};
+  std::memcpy(&found, list->ai_addr, std::min<std::size_t>(list->ai_addrlen, sizeof found));
+  ::freeaddrinfo(list);
+  return base::Endpoint::from_sockaddr(found);
+}
+
+void read_groups(Node& root, Config& config, Findings& findings) {
+  Node* groups = root.find("group");
+  if (groups == nullptr) return;
+  if (groups->kind != Node::Kind::table)
+    return findings.error(groups->place, "group is no table, expected sections [group.NAME]");
+  for (auto& [name, node] : groups->entries) {
+    TableReader table(&node, "group." + name, findings);
+    GroupConfig group;
+    group.name = name;
+    group.limits = config.limits;
+    read_policy(table, group, findings);
+    table.finish();
+    config.groups.emplace(name, std::move(group));
+  }
+}
+
+void read_peers(Node& root, Config& config, Findings& findings) {
+  TableReader whole(&root, "", findings);
+  for (Node* node : whole.tables("peer")) read_peer(*node, config, findings);
+}
+
+void read_forwards(Node& root, Config& config, Findings& findings) {
+  TableReader whole(&root, "", findings);
+  for (Node* node : whole.tables("forward")) {
+    TableReader table(node, "forward", findings);
+    ForwardEntry forward;
+    forward.place = node->place;
+    bool complete = true;
+    for (const auto& [key, field] : {std::pair("listen", &forward.listen), std::pair("to", &forward.to)}) {
+      std::string text;
+      const auto endpoint = table.string(key, text) ? base::Endpoint::parse(text) : std::nullopt;
+      if (endpoint && endpoint->port != 0) {
+        *field = *endpoint;
+        continue;
+      }
+      complete = false;
+      if (Node* at = table.take(key); at != nullptr)
+        table.wrong(key, *at, "an address and a port, such as \"10.8.0.2:80\"");
+      else
+        findings.error(node->place, fmt::format("forward.{} is missing, expected an address and a port", key));
+    }
+    std::string protocol = "tcp";
+    table.choice("protocol", protocol, {"tcp", "udp"});
+    forward.protocol = protocol == "udp" ? base::Protocol::udp : base::Protocol::tcp;
+    table.finish();
+    if (complete) config.forwards.push_back(std::move(forward));
+  }
+}
+
+}  // namespace culvert::app
