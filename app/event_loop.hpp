@@ -1,0 +1,55 @@
+// EventLoop: a worker's one thread. A turn waits until something is ready, runs a bounded number of
+// handlers, and ends with one call that flushes what they gathered; so a flood on one socket delays
+// the others by one batch, and everything a turn made leaves in one system call.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <deque>
+#include <functional>
+
+#include "base/time.hpp"
+
+namespace culvert::app {
+
+class EventLoop {
+ public:
+  EventLoop();  // throws std::system_error
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  boost::asio::io_context& io() noexcept { return io_; }
+
+  // CLOCK_BOOTTIME, read once a turn when first asked for.
+  base::Time now() noexcept;
+
+  // Calls `handler` in every turn in which `fd` (not owned) has something to read. The handler
+  // reads a bounded amount; the rest is for the next turn.
+  void on_readable(int fd, std::function<void()> handler);
+
+  // Until stop(). `end_turn` is called once before the first wait and after every turn; it returns
+  // when it wants to be called at the latest.
+  void run(const std::function<base::Time()>& end_turn);
+  void stop() noexcept { stopping_ = true; }
+
+ private:
+  struct Reader {
+    boost::asio::posix::stream_descriptor descriptor;
+    std::function<void()> handler;
+  };
+
+  void wait(Reader& reader);
+  void wait_timer();
+  void arm(base::Time deadline) noexcept;
+
+  boost::asio::io_context io_{1};
+  std::deque<Reader> readers_;
+  boost::asio::posix::stream_descriptor timer_;
+  base::Time armed_ = base::never;
+  base::Time now_{};
+  bool now_is_known_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace culvert::app

@@ -1,0 +1,13 @@
+// The addresses of this host, for the egress policy. Read before the sandbox closes: the kernel
+// tells them by a netlink socket.
+#pragma once
+
+#include <vector>
+
+#include "base/ip.hpp"
+
+namespace culvert::app {
+
+std::vector<base::Prefix> host_addresses();  // whole addresses; empty if the kernel does not say
+
+}  // namespace culvert::app

@@ -1,0 +1,49 @@
+// A worker as the supervisor sees it: a child process and a control channel. It has ended when both
+// are gone, so that its last words are heard.
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/control_channel.hpp"
+#include "app/worker.hpp"
+
+namespace culvert::app {
+
+class WorkerProcess {
+ public:
+  class Events {
+   public:
+    virtual ~Events() = default;
+    virtual void on_worker_message(unsigned worker, const ControlMessage& message) = 0;
+    // `how` in words: "killed by signal 9 (Killed)", "exit code 1".
+    virtual void on_worker_end(unsigned worker, const std::string& how) = 0;
+  };
+
+  WorkerProcess(boost::asio::io_context& io, Events& events) : io_(io), events_(events) {}
+
+  // Forks. `start` without its control socket, which is made here. Throws std::system_error.
+  void start(WorkerStart start);
+  bool running() const noexcept { return pid_ > 0 || channel_; }
+  pid_t pid() const noexcept { return pid_; }
+  void stop();           // asks
+  void kill() noexcept;  // does not ask
+  // After SIGCHLD: collects the child if it is the one that ended.
+  void reap();
+
+ private:
+  void end_if_gone();
+
+  boost::asio::io_context& io_;
+  Events& events_;
+  unsigned index_ = 0;
+  pid_t pid_ = -1;
+  std::shared_ptr<ControlChannel> channel_;
+  std::string how_;
+};
+
+}  // namespace culvert::app
