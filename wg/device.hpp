@@ -87,6 +87,10 @@ class Device {
   // Where the peer was last seen (after a worker's restart); with `initiate`, starts a handshake.
   void set_path(PeerId peer, const Path& path, bool initiate, base::Time now) noexcept;
 
+  // Accepts any timestamp in the peer's next handshake: for a peer whose clock was once far ahead
+  // (CVE-2021-46873).
+  void reset_timestamp(PeerId peer) noexcept;
+
   // One datagram as it came from the socket; it is scratch space afterwards.
   void receive(base::MutableBytes datagram, const Path& from, base::Time now) noexcept;
 
