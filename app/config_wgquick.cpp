@@ -126,9 +126,9 @@ class Parser {
   void set(const Key& key, std::string_view value) {
     Node& table = section_ == Section::peer ? peers_.items.back() : server_;
     table.last_line = line_;
-    Node node = Node::string(std::string(value), place(), true);
+    const bool off = key.ours == "persistent_keepalive" && same(value, "off");
+    Node node = Node::string(std::string(off ? std::string_view("0") : value), place(), true);
     node.lenient = true;
-    if (value == "off" && key.written == "PersistentKeepalive") node.text = "0";
     Node* there = table.find(key.ours);
     if (!key.list) {
       if (there != nullptr)

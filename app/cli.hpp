@@ -1,0 +1,50 @@
+// The command line: one function for each family of commands adds its options and what runs.
+// Exit codes: 0 done, 1 failed, 2 usage or configuration.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "app/config.hpp"
+
+namespace culvert::app {
+
+inline constexpr int exit_done = 0, exit_failed = 1, exit_usage = 2;
+
+// Ends a command: the text goes to standard error, the code to the caller.
+struct CommandError : std::runtime_error {
+  explicit CommandError(const std::string& text, int exit_code = exit_failed)
+      : std::runtime_error(text), code(exit_code) {}
+  int code;
+};
+
+// What the chosen command does; set by its callback, run after the whole line was understood.
+using Action = std::function<int()>;
+
+// `run`: what serves a configuration; see app/run.hpp.
+using RunServer = std::function<int(std::unique_ptr<Config>)>;
+void add_run_commands(CLI::App& app, Action& action, RunServer run);  // run, check
+void add_key_commands(CLI::App& app, Action& action);      // genkey, pubkey, genpsk
+void add_init_command(CLI::App& app, Action& action);      // init
+void add_peer_commands(CLI::App& app, Action& action);     // peer ...
+void add_version_command(CLI::App& app, Action& action);   // version
+
+// The file a command is about where --config is left out: ./culvert.toml, or
+// $XDG_CONFIG_HOME/culvert/culvert.toml (~/.config/...).
+std::string default_config_path();
+inline constexpr const char* config_help =
+    "configuration, TOML or wg-quick; left out: ./culvert.toml, else ~/.config/culvert/culvert.toml";
+
+// Prints the findings to standard error; throws CommandError(2) if there is no configuration.
+std::unique_ptr<Config> require_config(Loaded loaded, bool print_warnings);
+
+// Standard output, checked: a full disk is a failure.
+void print(const std::string& text);
+
+// Runs the command line; what main() returns.
+int run_command_line(int argc, const char* const* argv, const RunServer& run);
+
+}  // namespace culvert::app

@@ -1,0 +1,83 @@
+#include "app/init_template.hpp"
+
+#include <fmt/format.h>
+
+namespace culvert::app {
+
+std::string init_template(const InitTemplate& with) {
+  return fmt::format(R"toml(# culvert: the whole configuration. `culvert check --config FILE` names every mistake.
+# Paths are relative to this file. A line that starts with '#' shows a default, or an example.
+
+[server]
+private_key_file = "server.key"            # must be 0600; or private_key = "..."
+listen = ["0.0.0.0:{port}", "[::]:{port}"]   # UDP; at most one of each family; or listen_port = {port}
+address = ["10.8.0.1/24", "fd08::1/64"]    # of the server inside the tunnel
+endpoint = "{endpoint}"                    # where clients find the server; used for their files only
+mtu = 1420                                 # of the tunnel
+# workers = "auto"                         # processes; auto = one for each core
+# log_level = "info"                       # debug, info, warn, error, off
+# log_format = "text"                      # text, json
+# overlay = false                          # true: clients may reach each other
+# aead = "auto"                            # ipsec-mb, openssl, libsodium
+# gso = true                               # batches of datagrams to the kernel, where it takes them
+# gro = true                               # and from it
+# sandbox = true                           # seccomp and Landlock for the workers
+
+[egress]
+# Loopback, this host, link-local, cloud metadata, multicast and private networks are refused unless
+# allowed here: a prefix, optionally ports, optionally a protocol. deny wins over allow.
+# allow = ["192.168.1.0/24:443/tcp", "[fd00::]/8:80-90/tcp"]
+# deny = ["0.0.0.0/0:25/tcp", "[::]/0:25/tcp"]
+# source_address = ["192.0.2.1", "2001:db8::1"]   # of this host, at most one of each family
+
+[limits]
+# For each client:
+# tcp_flows = 4096
+# tcp_dials = 128                          # connections being opened
+# new_flows_per_second = 200
+# new_flows_burst = 1000
+# udp_mappings = 1024
+# echo_per_second = 50                     # pings, and ICMP errors
+# For the whole server:
+# tcp_flows_total = 0                      # 0 = what the limit of open files allows
+# tcp_dials_total = 2048
+# new_flows_per_second_total = 2000
+# udp_mappings_total = 32768
+# reserved_descriptors = 64
+# tcp_idle = "2h4m"
+# tcp_half_closed = "5m"
+# tcp_dial = "60s"
+# tcp_no_progress = "15m"                  # a client that acknowledges nothing
+# udp_idle = "120s"
+# udp_idle_dns = "30s"                     # towards port 53
+# echo_idle = "30s"
+# tcp_refused = "rst"                      # or "icmp": what a client gets for a refused connection
+# receive_window_max = "256KiB"            # of one flow
+# send_buffer_max = "512KiB"
+# window_budget = "512MiB"                 # of all flows together
+
+# Peers may share a policy, and override it:
+# [group.family]
+# full_cone = false                        # true: UDP answers from anyone
+# egress = {{ allow = ["192.168.1.10"], deny = [] }}
+# limits = {{ tcp_flows = 1024 }}
+
+# A port of this host that leads to a client:
+# [[forward]]
+# listen = "0.0.0.0:8080"
+# to = "10.8.0.2:80"
+# protocol = "tcp"                         # or "udp"
+
+# Clients. `culvert peer add NAME` adds one, with its file in clients/.
+[[peer]]
+name = "{name}"
+public_key = "{public_key}"
+preshared_key = "{preshared_key}"
+allowed_ips = ["10.8.0.2/32", "fd08::2/128"]
+)toml",
+                     fmt::arg("port", with.port), fmt::arg("endpoint", with.endpoint),
+                     fmt::arg("name", with.client), fmt::arg("public_key", with.client_public_key),
+                     fmt::arg("preshared_key", with.preshared_key));
+}
+
+}  // namespace culvert::app
