@@ -6,6 +6,7 @@
 // this host, whatever it was called.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,12 @@
 #include "base/ip.hpp"
 
 namespace culvert::proxy {
+
+enum class Egress : std::uint8_t {
+  denied,
+  allowed,
+  allowed_here,  // a rule names this very address, so it may even be this host
+};
 
 // One line of egress.allow or egress.deny: a prefix, optionally ports, optionally a protocol.
 //   10.1.0.0/16   10.1.2.3:443   [fd00::]/8:80-90/tcp   0.0.0.0/0:25/tcp
@@ -37,6 +44,13 @@ struct EgressRules {
 // (RFC 5214). None for the rest.
 std::optional<base::IpAddress> embedded_ipv4(const base::IpAddress& address) noexcept;
 
+// All of them: a prefix whose layout is a site's own choice, and Teredo, hold more than one.
+struct EmbeddedIpv4 {
+  std::array<base::IpAddress, 4> addresses;
+  std::size_t count = 0;
+};
+EmbeddedIpv4 all_embedded_ipv4(const base::IpAddress& address) noexcept;
+
 // Why the built-in list refuses an address; empty if it does not. "loopback", "link-local", ...
 std::string_view builtin_denial(const base::IpAddress& address) noexcept;
 
@@ -46,18 +60,35 @@ class EgressPolicy {
   EgressPolicy(EgressRules global, std::vector<base::Prefix> own,
                std::vector<std::uint16_t> listen_ports);
 
+  // Each form of the address is judged by itself and all must pass. Deny rules win over allow rules,
+  // allow rules over the built-in list. A private range is opened by any rule that holds the target;
+  // every other built-in range, and this host, only by a rule that lies inside that range: 0.0.0.0/0
+  // does not open loopback. Culvert's own ports on this host stay closed. `group` may be null.
+  Egress judge(const base::Endpoint& target, base::Protocol protocol,
+               const EgressRules* group) const noexcept;
+  bool is_listen_port(std::uint16_t port) const noexcept;
+
   // `group` may be null. False = tell the client "administratively prohibited".
   bool allows(const base::Endpoint& target, base::Protocol protocol,
-              const EgressRules* group) const noexcept;
+              const EgressRules* group) const noexcept {
+    return judge(target, protocol, group) != Egress::denied;
+  }
 
  private:
+  struct Opened;
+  Opened opened_by(const EgressRules* rules, const base::IpAddress& form,
+                   const base::Endpoint& target, base::Protocol protocol) const noexcept;
+  Egress judge_form(const base::IpAddress& form, const base::Endpoint& target,
+                    base::Protocol protocol, const EgressRules* group) const noexcept;
+  const base::Prefix* own_prefix_of(const base::IpAddress& address) const noexcept;
+
   EgressRules global_;
   std::vector<base::Prefix> own_;
   std::vector<std::uint16_t> listen_ports_;
 };
 
-// The second check, on a socket already connected (or bound and connecting) to `target`: true if the
-// kernel would deliver to this very host. Makes system calls; never blocks.
+// The second check, before anything is sent: true if the kernel would deliver to this very host.
+// Four system calls; never blocks.
 bool leads_to_this_host(const base::IpAddress& target) noexcept;
 
 }  // namespace culvert::proxy

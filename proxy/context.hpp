@@ -1,0 +1,64 @@
+// What the parts of one Proxy share. Built by Proxy, referenced by every flow.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <unordered_map>
+
+#include "base/log.hpp"
+#include "netstack/stack.hpp"
+#include "proxy/down_buffer.hpp"
+#include "proxy/flow_table.hpp"
+#include "proxy/proxy.hpp"
+#include "proxy/udp_batch.hpp"
+
+namespace culvert::proxy {
+
+// Remembers what leads_to_this_host() said for a short time.
+class HereCache {
+ public:
+  bool leads_here(const base::IpAddress& target, base::Time now) noexcept;
+
+ private:
+  static constexpr std::size_t max_entries = 8192;
+  static constexpr auto lifetime = std::chrono::seconds(10);
+  struct Entry {
+    bool here;
+    base::Time until;
+  };
+  std::unordered_map<base::IpAddress, Entry, base::IpAddressHash> entries_;
+};
+
+struct Context {
+  Context(boost::asio::io_context& io_context, Proxy::Config c, base::WorkerCounters& counted,
+          base::Time start)
+      : io(io_context),
+        config(std::move(c)),
+        counters(counted),
+        policy(config.egress, config.own, config.listen_ports),
+        table(config.limits, counted, start),
+        now(start) {}
+
+  // Both checks of the egress policy; counts a refusal.
+  bool may_reach(ClientState& client, const base::Endpoint& target, base::Protocol protocol) noexcept;
+  // Sends what the datagram flows gathered; the batch is empty afterwards.
+  void flush_datagrams() noexcept;
+  const base::IpAddress& source_for(const base::IpAddress& target) const noexcept {
+    return target.is_v4() ? config.source4 : config.source6;
+  }
+
+  boost::asio::io_context& io;
+  const Proxy::Config config;
+  base::WorkerCounters& counters;
+  EgressPolicy policy;
+  netstack::Stack* stack = nullptr;
+  ChunkPool chunks;
+  UdpBatch batch;
+  UdpReceiver receiver;
+  HereCache here;
+  base::log::Limiter log_limit{std::chrono::seconds(10)};
+  bool echo_said = false;
+  FlowTable table;
+  base::Time now;  // of this loop turn
+};
+
+}  // namespace culvert::proxy

@@ -1,0 +1,51 @@
+// Flow: what every kind of flow has. The flow table owns it from add() until close(); each pending
+// wait of Asio holds it as well, so its memory goes with the last handler. close() is idempotent.
+#pragma once
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <memory>
+
+#include "base/ip.hpp"
+#include "base/time.hpp"
+#include "proxy/deadline_wheel.hpp"
+
+namespace culvert::proxy {
+
+struct Context;
+struct ClientState;
+
+class Flow : public Timed, public std::enable_shared_from_this<Flow> {
+ public:
+  enum class Kind : std::uint8_t { tcp, udp, echo };
+
+  Flow(Context& context, ClientState& client, Kind kind) noexcept
+      : context_(context), client_(client), kind_(kind) {}
+
+  // Ends the flow at once, in both directions, and leaves the table.
+  virtual void close() noexcept = 0;
+  // Once per loop turn after mark_dirty().
+  virtual void on_turn() noexcept = 0;
+
+  Kind kind() const noexcept { return kind_; }
+  ClientState& client() const noexcept { return client_; }
+  base::Time last_active() const noexcept { return last_active_; }
+
+ protected:
+  friend class FlowTable;
+  void mark_dirty() noexcept;
+  // Moves the flow to the young end of its client's list; call it when it was used.
+  void touch() noexcept;
+
+  Context& context_;
+  ClientState& client_;
+  base::Time last_active_{};
+  const Kind kind_;
+
+ public:
+  AutoUnlink dirty_hook, client_hook;
+
+ private:
+  std::shared_ptr<Flow> self_;  // set while the table owns it
+};
+
+}  // namespace culvert::proxy

@@ -1,0 +1,95 @@
+// FlowTable: the clients, their flows, the limits, and the deadlines. It owns every flow from add() to
+// remove(); a flow that left stays in memory until collect(), so that it may close itself anywhere.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <list>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/counters.hpp"
+#include "proxy/client.hpp"
+#include "proxy/deadline_wheel.hpp"
+#include "proxy/flow.hpp"
+
+namespace culvert::proxy {
+
+using FlowList = boost::intrusive::list<
+    Flow, boost::intrusive::member_hook<Flow, AutoUnlink, &Flow::client_hook>,
+    boost::intrusive::constant_time_size<false>>;
+using DirtyList = boost::intrusive::list<
+    Flow, boost::intrusive::member_hook<Flow, AutoUnlink, &Flow::dirty_hook>,
+    boost::intrusive::constant_time_size<false>>;
+
+struct ClientState : Client {
+  using Client::Client;
+  FlowList tcp, udp, echo;  // the one used longest ago first (TCP: the oldest)
+  std::size_t echo_open = 0;
+};
+
+class FlowTable {
+ public:
+  FlowTable(const Limits& limits, base::WorkerCounters& counters, base::Time now);
+  ~FlowTable();
+
+  ClientState& add_client(ClientConfig config, base::PeerCounters& counters, base::Time now);
+  void remove_client(ClientState& client) noexcept;
+  // By the longest of all clients' prefixes that hold `address`.
+  ClientState* find_client(const base::IpAddress& address) const noexcept;
+
+  // May this client open one more? The reason if not. Recycles the client's own idlest mapping or
+  // echo flow where that makes room.
+  std::optional<base::Drop> admit_tcp(ClientState& client, base::Time now) noexcept;
+  std::optional<base::Drop> admit_udp(ClientState& client, base::Time now) noexcept;
+  std::optional<base::Drop> admit_echo(ClientState& client, base::Time now) noexcept;
+
+  void add(std::shared_ptr<Flow> flow, base::Time deadline, base::Time now) noexcept;
+  void remove(Flow& flow) noexcept;
+  void dial_started(ClientState& client) noexcept;
+  void dial_ended(ClientState& client) noexcept;
+
+  // Datagram flows by whom they belong to: the client's end alone for a mapping, both ends for what
+  // a forward carries.
+  Flow* find(const base::FlowKey& key) const noexcept;
+  bool insert(const base::FlowKey& key, Flow& flow);
+  void erase(const base::FlowKey& key) noexcept { by_key_.erase(key); }
+
+  void set_deadline(Timed& timed, base::Time deadline, base::Time now) noexcept {
+    wheel_.set(timed, deadline, now);
+  }
+  void run_deadlines(base::Time now) noexcept { wheel_.run(now); }
+  base::Time next_deadline() const noexcept { return wheel_.next(); }
+
+  void collect() noexcept { left_.clear(); }
+  void close_all() noexcept;
+  std::size_t flows() const noexcept { return tcp_ + udp_ + echo_; }
+
+  DirtyList dirty_tcp, dirty_datagram;
+
+ private:
+  bool has_descriptor() const noexcept { return flows() < descriptors_; }
+  bool admit_rate(ClientState& client, base::Time now) noexcept;
+  static void close_list(FlowList& list) noexcept;
+
+  struct PrefixHash {
+    std::size_t operator()(const base::Prefix& p) const noexcept {
+      return base::IpAddressHash{}(p.address()) + p.length() * 0x9e3779b9u;
+    }
+  };
+
+  Limits limits_;
+  base::WorkerCounters& counters_;
+  std::size_t descriptors_;
+  std::size_t tcp_ = 0, udp_ = 0, echo_ = 0, dials_ = 0;
+  base::TokenBucket new_flows_;
+  std::list<ClientState> clients_;
+  std::unordered_map<base::Prefix, ClientState*, PrefixHash> by_prefix_;
+  std::map<unsigned, std::size_t, std::greater<>> lengths4_, lengths6_;  // how many of each
+  std::unordered_map<base::FlowKey, Flow*, base::FlowKeyHash> by_key_;
+  std::vector<std::shared_ptr<Flow>> left_;
+  DeadlineWheel wheel_;
+};
+
+}  // namespace culvert::proxy

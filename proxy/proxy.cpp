@@ -1,0 +1,140 @@
+#include "proxy/proxy.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include "proxy/context.hpp"
+#include "proxy/echo_flow.hpp"
+#include "proxy/forward.hpp"
+#include "proxy/tcp_flow.hpp"
+#include "proxy/udp_flow.hpp"
+
+namespace culvert::proxy {
+
+using netstack::IcmpError;
+
+struct Proxy::Impl final : netstack::Stack::Events {
+  Impl(boost::asio::io_context& io, Config config, Output out, base::Random& random,
+       base::WorkerCounters& counters)
+      : context(io, std::move(config), counters, base::Time{}),
+        send(std::move(out)),
+        stack(context.config.stack, *this, random, counters) {
+    context.stack = &stack;
+  }
+  ~Impl() override {
+    for (const auto& listener : forwards) listener->stop();
+    context.table.close_all();
+  }
+
+  // ---- the dispatch: what a client asks for, and who carries it
+
+  void on_syn(netstack::PendingSyn syn) noexcept override {
+    const base::FlowKey& key = syn.key();
+    if (stack.is_own(key.server.address)) return syn.reset();
+    ClientState* client = context.table.find_client(key.client.address);
+    if (!client) return context.counters.drops.add(base::Drop::unknown_client);
+    if (const auto refused = context.table.admit_tcp(*client, context.now)) {
+      client->counters.denied.add();
+      return context.counters.drops.add(*refused);
+    }
+    if (!context.may_reach(*client, key.server, base::Protocol::tcp))
+      return syn.reject(IcmpError::prohibited);
+    TcpFlow::dial(context, *client, std::move(syn));
+  }
+
+  void on_udp(const netstack::UdpDatagram& datagram) noexcept override {
+    if (has_udp_forwards)
+      if (Flow* flow = context.table.find(datagram.key))
+        return static_cast<ForwardFlow*>(flow)->to_remote(datagram.payload);
+    if (stack.is_own(datagram.key.server.address))
+      return stack.send_icmp_error(IcmpError::port_unreachable, datagram.packet);
+    ClientState* client = context.table.find_client(datagram.key.client.address);
+    if (!client) return context.counters.drops.add(base::Drop::unknown_client);
+    UdpFlow::carry(context, *client, datagram);
+  }
+
+  void on_echo(const netstack::EchoRequest& request) noexcept override {
+    ClientState* client = context.table.find_client(request.key.client.address);
+    if (!client) return context.counters.drops.add(base::Drop::unknown_client);
+    EchoFlow::carry(context, *client, request);
+  }
+
+  // The client closed the port: without our socket the host answers the origin as the client would.
+  void on_client_refused(const base::FlowKey& key) noexcept override {
+    Flow* flow = context.table.find(UdpFlow::mapping_key(key.client));
+    if (!flow) flow = context.table.find(key);
+    if (flow) flow->close();
+  }
+
+  void output(const base::Pieces& packet) noexcept override { send(packet); }
+
+  void flush() noexcept {
+    context.flush_datagrams();
+    while (!context.table.dirty_tcp.empty()) {
+      Flow& flow = context.table.dirty_tcp.front();
+      context.table.dirty_tcp.pop_front();
+      flow.on_turn();
+    }
+    stack.flush(context.now);
+    context.table.collect();
+  }
+
+  Context context;
+  Output send;
+  netstack::Stack stack;
+  std::vector<std::shared_ptr<ForwardListener>> forwards;
+  bool has_udp_forwards = false;
+};
+
+Proxy::Proxy(boost::asio::io_context& io, Config config, Output output, base::Random& random,
+             base::WorkerCounters& counters)
+    : impl_(std::make_unique<Impl>(io, std::move(config), std::move(output), random, counters)) {}
+
+Proxy::~Proxy() = default;
+
+Client& Proxy::add_client(ClientConfig config, base::PeerCounters& counters, base::Time now) {
+  return impl_->context.table.add_client(std::move(config), counters, now);
+}
+
+void Proxy::remove_client(Client& client) noexcept {
+  impl_->context.table.remove_client(static_cast<ClientState&>(client));
+  impl_->stack.flush(impl_->context.now);
+}
+
+void Proxy::add_forward(Forward forward) {
+  auto listener = std::make_shared<ForwardListener>(impl_->context, forward);
+  impl_->forwards.push_back(listener);
+  if (forward.protocol == base::Protocol::udp) impl_->has_udp_forwards = true;
+  listener->start();
+}
+
+void Proxy::input(base::Packet packet, base::Time now) noexcept {
+  impl_->context.now = now;
+  impl_->stack.input(std::move(packet), now);
+}
+
+void Proxy::flush(base::Time now) noexcept {
+  impl_->context.now = now;
+  impl_->flush();
+}
+
+void Proxy::tick(base::Time now) noexcept {
+  impl_->context.now = now;
+  impl_->context.table.run_deadlines(now);
+  impl_->stack.tick(now);
+}
+
+base::Time Proxy::next_deadline() const noexcept {
+  return std::min(impl_->context.table.next_deadline(), impl_->stack.next_deadline());
+}
+
+bool Proxy::echo_available(std::string* why) {
+  const FileDescriptor socket =
+      open_socket(base::IpAddress::any(base::IpAddress::Family::v4), SOCK_DGRAM, IPPROTO_ICMP);
+  if (!socket && why)
+    *why = std::string("ICMP socket: ") + std::strerror(errno) +
+           "; net.ipv4.ping_group_range must hold a group of this process";
+  return bool(socket);
+}
+
+}  // namespace culvert::proxy

@@ -1,0 +1,250 @@
+#include "proxy/tcp_flow.hpp"
+
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "proxy/context.hpp"
+
+namespace culvert::proxy {
+namespace {
+
+// What one flow may read in a loop turn before the others get theirs.
+constexpr std::size_t turn_bytes = 256 << 10;
+// Reading is worth a system call from here on.
+constexpr std::size_t enough_space = 32 << 10;
+// Of pieces below this size a packet buffer each would be waste.
+constexpr std::size_t small_piece = 512;
+constexpr auto handshake_time = std::chrono::seconds(30);
+
+}  // namespace
+
+TcpFlow::TcpFlow(Context& context, ClientState& client, FileDescriptor host)
+    : Flow(context, client, Kind::tcp),
+      started_(context.now),
+      last_progress_(context.now),
+      down_(context.chunks),
+      host_(context.io, host.release()) {}
+
+TcpFlow::~TcpFlow() = default;
+
+// ---- up: client to host
+
+void TcpFlow::on_data(netstack::Chain data) noexcept {
+  last_active_ = context_.now;
+  if (up_failed_ || state_ != State::open) {
+    if (connection_) connection_->consumed(data.size());
+    return;
+  }
+  up_.append(std::move(data));
+  mark_dirty();
+}
+
+void TcpFlow::on_fin() noexcept {
+  last_active_ = context_.now;
+  client_fin_ = true;
+  context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
+  mark_dirty();
+}
+
+void TcpFlow::write_up() noexcept {
+  if (state_ != State::open || waiting_writable_ || host_shut_) return;
+  while (!up_.empty() && !up_failed_) {
+    const base::Pieces pieces = up_.pieces();
+    std::array<iovec, base::Pieces::max_count> parts;
+    std::size_t count = 0;
+    for (base::Bytes piece : pieces)
+      parts[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
+    const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return wait_writable();
+      return discard_up();
+    }
+    last_active_ = context_.now;
+    up_.drop_front(std::size_t(sent));
+    if (connection_ && !connection_over_) connection_->consumed(std::size_t(sent));
+    if (std::size_t(sent) < pieces.size()) return wait_writable();
+  }
+  if (client_fin_ && !up_failed_) {
+    ::shutdown(fd(), SHUT_WR);
+    host_shut_ = true;
+  }
+}
+
+void TcpFlow::wait_writable() noexcept {
+  if (waiting_writable_ || !host_.is_open()) return;
+  waiting_writable_ = true;
+  const base::Pieces pieces = up_.pieces();
+  if (pieces.count() > 1 && pieces.size() / pieces.count() < small_piece) up_.compact();
+  auto self = std::static_pointer_cast<TcpFlow>(shared_from_this());
+  host_.async_wait(host_.wait_write, [self](boost::system::error_code error) {
+    self->waiting_writable_ = false;
+    if (error || self->state_ == State::closed) return;
+    self->on_turn();
+  });
+}
+
+// The origin takes no more. What it sent before may still be there to read, and ends with why.
+void TcpFlow::discard_up() noexcept {
+  up_failed_ = true;
+  const std::size_t lost = up_.size();
+  up_ = {};
+  if (connection_ && !connection_over_ && lost) connection_->consumed(lost);
+  read_down();
+}
+
+// ---- down: host to client
+
+void TcpFlow::on_sent(std::size_t bytes) noexcept {
+  last_progress_ = context_.now;
+  down_.release(bytes);
+  mark_dirty();
+}
+
+// How much to read now; 0 = wait until the client acknowledges more. Not worth it for every freed
+// segment: half of what is in flight, or 32 KiB.
+std::size_t TcpFlow::read_allowance() const noexcept {
+  const std::size_t space = connection_->send_space();
+  const std::size_t worth = std::min(enough_space, connection_->unacknowledged());
+  return space >= worth ? std::min(space, ChunkPool::largest) : 0;
+}
+
+// False while the connection has no memory for what was read already.
+bool TcpFlow::send_unsent() noexcept {
+  if (!unsent_.empty()) unsent_ = unsent_.subspan(connection_->send(unsent_));
+  if (unsent_.empty()) return true;
+  if (connection_->unacknowledged() == 0)
+    context_.table.set_deadline(*this, context_.now, context_.now);  // no on_sent will come
+  return false;
+}
+
+void TcpFlow::read_down() noexcept {
+  if (state_ != State::open || origin_fin_ || waiting_readable_ || connection_over_) return;
+  for (std::size_t done = 0; done < turn_bytes;) {
+    if (!send_unsent()) return;
+    const std::size_t asked = read_allowance();
+    if (asked == 0) return;
+    if (connection_->unacknowledged() == 0) last_progress_ = context_.now;
+    const ssize_t got = down_.read(fd(), asked, unsent_);
+    if (got == 0) return on_origin_end();
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return wait_readable();
+      if (errno == ENOMEM || errno == ENOBUFS)
+        return context_.table.set_deadline(*this, context_.now, context_.now);
+      return on_origin_error();
+    }
+    last_active_ = context_.now;
+    done += std::size_t(got);
+    if (!send_unsent()) return;
+    if (std::size_t(got) < asked) break;
+  }
+  wait_readable();
+}
+
+void TcpFlow::wait_readable() noexcept {
+  if (waiting_readable_ || !host_.is_open()) return;
+  waiting_readable_ = true;
+  auto self = std::static_pointer_cast<TcpFlow>(shared_from_this());
+  host_.async_wait(host_.wait_read, [self](boost::system::error_code error) {
+    self->waiting_readable_ = false;
+    if (error || self->state_ == State::closed) return;
+    self->read_down();
+  });
+}
+
+void TcpFlow::on_origin_end() noexcept {
+  if (up_failed_) return on_origin_error();
+  origin_fin_ = true;
+  last_active_ = last_progress_ = context_.now;
+  connection_->shutdown_send();
+  context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
+}
+
+// The origin reset the connection: the client is to see the same, behind the bytes that came before.
+void TcpFlow::on_origin_error() noexcept {
+  up_failed_ = true;
+  up_ = {};
+  if (connection_over_) return finish();
+  state_ = State::draining;
+  boost::system::error_code ignored;
+  host_.close(ignored);
+  finish_draining();
+}
+
+void TcpFlow::finish_draining() noexcept {
+  if (send_unsent() && connection_->unacknowledged() == 0) close();
+}
+
+// ---- the end
+
+void TcpFlow::on_turn() noexcept {
+  if (state_ == State::draining) return finish_draining();
+  if (state_ != State::open) return;
+  write_up();
+  if (state_ == State::open) read_down();
+  if (state_ == State::open && connection_over_ && (host_shut_ || up_failed_)) finish();
+}
+
+void TcpFlow::on_reset() noexcept {
+  connection_over_ = true;
+  close();
+}
+
+void TcpFlow::on_closed() noexcept {
+  connection_over_ = true;
+  if (state_ != State::open) return close();
+  if (host_shut_ || up_failed_) return finish();
+  mark_dirty();
+}
+
+void TcpFlow::finish() noexcept {
+  in_order_ = true;
+  close();
+}
+
+void TcpFlow::close() noexcept {
+  if (state_ == State::closed) return;
+  if (dial_counted_) context_.table.dial_ended(client_);
+  dial_counted_ = false;
+  state_ = State::closed;
+  connection_.reset();
+  syn_.reset();
+  unsent_ = {};
+  down_.clear();
+  up_ = {};
+  if (host_.is_open()) {
+    if (!in_order_) set_close_with_reset(fd());
+    boost::system::error_code ignored;
+    host_.close(ignored);
+  }
+  context_.table.remove(*this);
+}
+
+base::Time TcpFlow::on_deadline(base::Time now) noexcept {
+  const Limits& limits = client_.config.limits;
+  base::Time due = base::never;
+  if (state_ == State::closed) return due;
+  if (state_ == State::dialling) {
+    due = started_ + limits.tcp_dial;
+  } else if (state_ == State::handshake) {
+    due = started_ + handshake_time;
+  } else {
+    if (!unsent_.empty() || (!waiting_readable_ && !origin_fin_)) mark_dirty();
+    const bool half_closed = client_fin_ || origin_fin_ || state_ == State::draining;
+    due = last_active_ + (half_closed ? limits.tcp_half_closed : limits.tcp_idle);
+    if (connection_->unacknowledged() > 0)
+      due = std::min(due, last_progress_ + base::Duration(limits.tcp_no_progress));
+  }
+  if (due > now) return due;
+  if (state_ == State::dialling) context_.counters.dials_failed.add();
+  close();
+  return base::never;
+}
+
+}  // namespace culvert::proxy

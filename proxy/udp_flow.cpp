@@ -1,0 +1,239 @@
+#include "proxy/udp_flow.hpp"
+
+#include <netinet/udp.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "proxy/context.hpp"
+#include "proxy/error_queue.hpp"
+
+namespace culvert::proxy {
+namespace {
+
+using netstack::IcmpError;
+
+// How long an answer of the egress policy stands for a mapping: routes may change.
+constexpr auto check_time = std::chrono::seconds(30);
+// Receive calls of one mapping in a loop turn.
+constexpr int receive_rounds = 4;
+// A socket with so much to read at once gains from UDP_GRO.
+constexpr int busy_messages = 4;
+
+bool is_own_send_error(int error) noexcept {
+  return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM;
+}
+
+// What came in fragments may leave in fragments (IPv6 says "don't" of every packet).
+bool wants_no_fragments(const netstack::UdpDatagram& datagram) noexcept {
+  return datagram.dont_fragment && datagram.payload.size() < datagram.packet.size();
+}
+
+}  // namespace
+
+UdpFlow::UdpFlow(Context& context, ClientState& client, const base::Endpoint& from,
+                 FileDescriptor host)
+    : Flow(context, client, Kind::udp), from_(from), host_(context.io, host.release()) {}
+
+base::FlowKey UdpFlow::mapping_key(const base::Endpoint& client) noexcept {
+  return {client, {}, base::Protocol::udp};
+}
+
+void UdpFlow::carry(Context& context, ClientState& client,
+                    const netstack::UdpDatagram& datagram) noexcept try {
+  auto* flow = static_cast<UdpFlow*>(context.table.find(mapping_key(datagram.key.client)));
+  if (flow) {
+    if (flow->may_send(datagram)) flow->send(datagram);
+    return;
+  }
+  if (!context.may_reach(client, datagram.key.server, base::Protocol::udp))
+    return context.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
+  if (const auto refused = context.table.admit_udp(client, context.now)) {
+    client.counters.denied.add();
+    return context.counters.drops.add(*refused);
+  }
+  flow = open(context, client, datagram);
+  if (!flow) return;
+  flow->targets_.insert(datagram.key.server).checked = context.now;
+  flow->send(datagram);
+} catch (const std::exception&) {
+  context.counters.drops.add(base::Drop::no_buffer);
+}
+
+UdpFlow* UdpFlow::open(Context& context, ClientState& client,
+                       const netstack::UdpDatagram& datagram) noexcept {
+  const base::Endpoint& from = datagram.key.client;
+  FileDescriptor host = open_socket(from.address, SOCK_DGRAM);
+  if (!host) {
+    context.counters.drops.add(is_local_shortage(errno) ? base::Drop::flow_cap
+                                                        : base::Drop::host_refused);
+    return nullptr;
+  }
+  const base::IpAddress& source = context.source_for(from.address);
+  const base::IpAddress& local = source ? source : base::IpAddress::any(from.address.family());
+  const bool has_port = from.port >= 1024 && bind_to(host.get(), {local, from.port}) == 0;
+  if (!has_port && bind_to(host.get(), {local, 0}) != 0) {
+    context.counters.drops.add(base::Drop::host_refused);
+    return nullptr;
+  }
+  auto flow = std::make_shared<UdpFlow>(context, client, from, std::move(host));
+  UdpFlow* const opened = flow.get();
+  context.table.insert(mapping_key(from), *opened);
+  context.table.add(std::move(flow), context.now + client.config.limits.udp_idle_dns, context.now);
+  opened->dont_fragment_ = wants_no_fragments(datagram);
+  opened->start();
+  return opened;
+}
+
+void UdpFlow::start() noexcept {
+  const base::IpAddress& family = from_.address;
+  set_receive_errors(fd(), family, true);
+  if (family.is_v4()) {
+    set_option(fd(), IPPROTO_IP, IP_RECVTOS, 1);
+  } else {
+    set_option(fd(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  }
+  // What the kernel starts with (IP_PMTUDISC_WANT) is neither of the two.
+  set_dont_fragment(fd(), family, dont_fragment_);
+  wait_readable();
+}
+
+bool UdpFlow::may_send(const netstack::UdpDatagram& datagram) noexcept {
+  const base::Endpoint& server = datagram.key.server;
+  Targets::Target* target = targets_.find(server);
+  if (target && context_.now - target->checked < check_time) return true;
+  if (!context_.may_reach(client_, server, base::Protocol::udp)) {
+    context_.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
+    return false;
+  }
+  (target ? *target : targets_.insert(server)).checked = context_.now;
+  return true;
+}
+
+// ---- up
+
+void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
+  touch();
+  only_dns_ = only_dns_ && datagram.key.server.port == 53;
+  if (Targets::Target* target = targets_.find(datagram.key.server))
+    target->quote = netstack::Quote(datagram.packet);
+  OutgoingDatagram out;
+  out.to = datagram.key.server;
+  out.ttl = datagram.ttl;
+  out.ecn = datagram.tos & 3;
+  out.dont_fragment = wants_no_fragments(datagram);
+  if (!context_.batch.add(queue_, out, datagram.payload)) {
+    context_.flush_datagrams();
+    if (!context_.batch.add(queue_, out, datagram.payload))
+      return context_.counters.drops.add(base::Drop::host_refused);
+  }
+  mark_dirty();
+}
+
+void UdpFlow::on_turn() noexcept {
+  if (closed_) return;
+  context_.batch.send(queue_, fd(), dont_fragment_,
+                      [this](const OutgoingDatagram& d, int error) { return on_refused(d, error); });
+}
+
+bool UdpFlow::on_refused(const OutgoingDatagram& datagram, int error) noexcept {
+  if (is_own_send_error(error)) {
+    context_.counters.drops.add(base::Drop::host_refused);
+    return false;
+  }
+  // The kernel says in the queue what it means, and for which datagram.
+  bool explained = false;
+  while (const auto queued = next_socket_error(fd())) {
+    report(*queued);
+    explained = true;
+  }
+  if (explained) return error != EMSGSIZE;
+  context_.counters.drops.add(base::Drop::host_refused);
+  const auto icmp = from_errno(error);
+  const Targets::Target* target = targets_.find(datagram.to);
+  if (icmp && icmp != IcmpError::too_big && target)
+    context_.stack->send_icmp_error(*icmp, target->quote.bytes());
+  return false;
+}
+
+// ---- down
+
+void UdpFlow::wait_readable() noexcept {
+  if (closed_) return;
+  auto self = std::static_pointer_cast<UdpFlow>(shared_from_this());
+  host_.async_wait(host_.wait_read, [self](boost::system::error_code error) {
+    if (error || self->closed_) return;
+    self->receive();
+    self->wait_readable();
+  });
+}
+
+void UdpFlow::receive() noexcept {
+  for (int round = 0; round < receive_rounds && !closed_; ++round) {
+    const int count = context_.receiver.receive(fd());
+    if (count < 0) {
+      drain_errors();
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+      continue;
+    }
+    for (int i = 0; i < count && !closed_; ++i) deliver(context_.receiver[std::size_t(i)]);
+    if (count >= busy_messages && !gro_) gro_ = set_option(fd(), SOL_UDP, UDP_GRO, 1);
+    if (count < UdpReceiver::max_messages) return;
+  }
+}
+
+void UdpFlow::deliver(const UdpReceiver::Received& received) noexcept {
+  if (!client_.config.full_cone && !targets_.contacted(received.from.address)) {
+    client_.counters.denied.add();
+    return context_.counters.drops.add(base::Drop::udp_filtered);
+  }
+  touch();
+  const base::FlowKey key{from_, received.from, base::Protocol::udp};
+  if (received.data.empty()) return context_.stack->send_udp(key, {}, received.ecn);
+  for (base::Bytes rest = received.data; !rest.empty();) {
+    const std::size_t size = std::min(rest.size(), received.segment);
+    context_.stack->send_udp(key, rest.first(size), received.ecn);
+    rest = rest.subspan(size);
+  }
+}
+
+void UdpFlow::drain_errors() noexcept {
+  const int error = errno;
+  while (const auto queued = next_socket_error(fd())) report(*queued);
+  errno = error;
+}
+
+void UdpFlow::report(const SocketError& error) noexcept {
+  if (!error.icmp) return;
+  const Targets::Target* target = error.target.port != 0
+                                      ? targets_.find(error.target)
+                                      : targets_.find_address(error.target.address);
+  if (!target) return;
+  context_.stack->send_icmp_error(*error.icmp, target->quote.bytes(), error.offender, error.mtu);
+}
+
+// ---- the end
+
+base::Duration UdpFlow::idle_time() const noexcept {
+  const Limits& limits = client_.config.limits;
+  return only_dns_ ? limits.udp_idle_dns : limits.udp_idle;
+}
+
+base::Time UdpFlow::on_deadline(base::Time now) noexcept {
+  const base::Time due = last_active_ + idle_time();
+  if (due > now) return due;
+  close();
+  return base::never;
+}
+
+void UdpFlow::close() noexcept {
+  if (closed_) return;
+  closed_ = true;
+  if (!queue_.empty()) context_.batch.send(queue_, fd(), dont_fragment_, [](auto&, int) { return false; });
+  boost::system::error_code ignored;
+  host_.close(ignored);
+  context_.table.erase(mapping_key(from_));
+  context_.table.remove(*this);
+}
+
+}  // namespace culvert::proxy

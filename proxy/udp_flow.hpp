@@ -1,0 +1,86 @@
+// UdpFlow: the mapping of one client endpoint (RFC 4787): one unconnected host socket, whatever the
+// destinations (endpoint-independent mapping), on the client's own port where it is free. Replies pass
+// from addresses the client has sent to, or from anyone with `full_cone`.
+//
+// With IP_RECVERR the socket's error queue says which datagram failed where; the client gets the same
+// ICMP error from the same router, quoting its own packet. That is what makes traceroute work.
+#pragma once
+
+#include <unordered_set>
+#include <vector>
+
+#include "netstack/stack.hpp"
+#include "proxy/flow.hpp"
+#include "proxy/host_socket.hpp"
+#include "proxy/udp_batch.hpp"
+
+namespace culvert::proxy {
+
+struct SocketError;
+
+// Where a mapping sent to lately, with the last packet for each, to be quoted in an error. Bounded;
+// an address that falls out stays known as contacted.
+class Targets {
+ public:
+  struct Target {
+    base::Endpoint endpoint;
+    netstack::Quote quote;
+    base::Time checked{};  // when the egress policy was asked
+  };
+
+  Target* find(const base::Endpoint& endpoint) noexcept;
+  // By address alone: the one used last. Errors of this host's own kernel carry no port.
+  Target* find_address(const base::IpAddress& address) noexcept;
+  Target& insert(const base::Endpoint& endpoint);
+  bool contacted(const base::IpAddress& address) const noexcept;
+
+ private:
+  static constexpr std::size_t max_targets = 32;
+  static constexpr std::size_t max_contacted = 4096;
+  std::vector<Target> targets_;
+  std::size_t oldest_ = 0;
+  std::size_t recent_ = 0;
+  std::unordered_set<base::IpAddress, base::IpAddressHash> contacted_;
+};
+
+class UdpFlow final : public Flow {
+ public:
+  UdpFlow(Context& context, ClientState& client, const base::Endpoint& from, FileDescriptor host);
+
+  // A client's datagram: finds its mapping or makes it. Every refusal is counted and, where the
+  // client should know, answered.
+  static void carry(Context& context, ClientState& client,
+                    const netstack::UdpDatagram& datagram) noexcept;
+  // What names the mapping of a client endpoint in the flow table.
+  static base::FlowKey mapping_key(const base::Endpoint& client) noexcept;
+
+  void close() noexcept override;
+  void on_turn() noexcept override;
+  base::Time on_deadline(base::Time now) noexcept override;
+
+ private:
+  static UdpFlow* open(Context& context, ClientState& client,
+                       const netstack::UdpDatagram& datagram) noexcept;
+  void start() noexcept;
+  bool may_send(const netstack::UdpDatagram& datagram) noexcept;
+  void send(const netstack::UdpDatagram& datagram) noexcept;
+  bool on_refused(const OutgoingDatagram& datagram, int error) noexcept;
+  void wait_readable() noexcept;
+  void receive() noexcept;
+  void deliver(const UdpReceiver::Received& received) noexcept;
+  void drain_errors() noexcept;
+  void report(const SocketError& error) noexcept;
+  base::Duration idle_time() const noexcept;
+  int fd() noexcept { return host_.native_handle(); }
+
+  const base::Endpoint from_;  // the client's
+  bool closed_ = false;
+  bool dont_fragment_ = false;
+  bool gro_ = false;
+  bool only_dns_ = true;
+  UdpBatch::Queue queue_;
+  Targets targets_;
+  boost::asio::posix::stream_descriptor host_;
+};
+
+}  // namespace culvert::proxy
