@@ -1,4 +1,5 @@
-// UdpSocket: WireGuard's outer UDP sockets, the only file of wg/ that makes system calls.
+// UdpSocket: WireGuard's outer UDP sockets. The udp_* files are the only ones of wg/ that make system
+// calls.
 //
 // It receives in batches (recvmmsg, UDP_GRO) and is the worker's Outbox: what was reserved in a loop
 // turn leaves in one flush (sendmmsg, UDP_SEGMENT for runs of equal path and size). Where the kernel
@@ -42,7 +43,8 @@ class UdpSocket final : public Outbox {
   ~UdpSocket() override;
 
   using OnDatagram = std::function<void(base::MutableBytes datagram, const Path& from)>;
-  // Reads what is there from one descriptor, up to `max_datagrams`; true if more may be waiting.
+  // Reads what is there from one descriptor, up to `max_datagrams` (what one system call brought is
+  // handed out whole, so it may be more); true if more may be waiting.
   bool receive(int fd, std::size_t max_datagrams, const OnDatagram& on_datagram) noexcept;
 
   base::MutableBytes reserve(const Path& path, std::size_t size, std::uint8_t tos) noexcept override;
