@@ -142,14 +142,15 @@ class Servers:
 
 def servers_of(request, world):
     made = Servers(request.config, world)
+    before = len(world.closers)
     yield made
-    world.close_started()
+    world.close_started(before)
     made.close()
 
 
 @pytest.fixture
 def servers(request, world):
-    """Servers that end with the test; so does all else started in the network."""
+    """Servers that end with the test; so does all that is started in the network after them."""
     yield from servers_of(request, world)
 
 

@@ -41,6 +41,9 @@ class Namespace:
         self.ip("link set lo up")
         self.sysctl("net.ipv6.conf.all.accept_dad", 0)
         self.sysctl("net.ipv6.conf.default.accept_dad", 0)
+        # Nobody speaks unasked, and an address that goes takes no other with it.
+        self.sysctl("net.ipv6.conf.default.router_solicitations", 0)
+        self.sysctl("net.ipv4.conf.all.promote_secondaries", 1)
 
     def ip(self, *lines):
         """`ip` commands, one a line."""
