@@ -29,18 +29,18 @@ namespace culvert::netstack {
 
 // What an error tells the client; mapped to ICMP and ICMPv6 (RFC 792, RFC 1122 3.2.2.1, RFC 4443).
 enum class IcmpError : std::uint8_t {
-  net_unreachable,      // v4 3/0   v6 1/0 no route
-  host_unreachable,     // v4 3/1   v6 1/3 address unreachable
-  protocol_unreachable, // v4 3/2   v6 4/1 unrecognised next header
-  port_unreachable,     // v4 3/3   v6 1/4
-  prohibited,           // v4 3/13  v6 1/1
-  too_big,              // v4 3/4   v6 2/0; carries the MTU
-  ttl_exceeded,         // v4 11/0  v6 3/0
-  reassembly_timeout,   // v4 11/1  v6 3/1
+  net_unreachable,       // v4 3/0   v6 1/0 no route
+  host_unreachable,      // v4 3/1   v6 1/3 address unreachable
+  protocol_unreachable,  // v4 3/2   v6 4/1 unrecognised next header
+  port_unreachable,      // v4 3/3   v6 1/4
+  prohibited,            // v4 3/13  v6 1/1
+  too_big,               // v4 3/4   v6 2/0; carries the MTU
+  ttl_exceeded,          // v4 11/0  v6 3/0
+  reassembly_timeout,    // v4 11/1  v6 3/1
 };
 
-// The start of a client's packet, kept so that an ICMP error can quote it later: the IP header and at
-// least 8 bytes behind it.
+// The start of a client's packet, kept so that an ICMP error can quote it later: the IP header and
+// at least 8 bytes behind it.
 class Quote {
  public:
   static constexpr std::size_t max_size = 128;
@@ -58,8 +58,8 @@ struct UdpDatagram {
   std::uint8_t ttl = 0;  // already counted down; >= 1
   std::uint8_t tos = 0;
   bool dont_fragment = false;
-  base::Bytes payload;   // may be empty
-  base::Bytes packet;    // the whole IP packet (of the first fragment, where it came in several)
+  base::Bytes payload;  // may be empty
+  base::Bytes packet;   // the whole IP packet (of the first fragment, where it came in several)
 };
 
 struct EchoRequest {
@@ -91,8 +91,8 @@ class PendingSyn {
   // Replays the SYN into lwIP, which answers it. The connection is in SYN_RCVD; on_established
   // follows. Nothing if lwIP has no memory for it (the client will retransmit).
   std::unique_ptr<TcpConnection> accept(TcpConnection::Events& events) noexcept;
-  void reset() noexcept;                 // answers RST (RFC 9293 section 3.10.7.1)
-  void reject(IcmpError error) noexcept; // answers ICMP, from the tunnel address
+  void reset() noexcept;                  // answers RST (RFC 9293 section 3.10.7.1)
+  void reject(IcmpError error) noexcept;  // answers ICMP, from the tunnel address
 
  private:
   std::unique_ptr<Parked> parked_;
@@ -101,14 +101,14 @@ class PendingSyn {
 class Stack {
  public:
   struct Config {
-    std::size_t mtu = 1420;              // of the tunnel, 1280 to 65535
-    base::IpAddress address4, address6;  // our own tunnel addresses; none = family not served
-    std::size_t fragments_per_client = 64;             // pending datagrams
+    std::size_t mtu = 1420;                 // of the tunnel, 1280 to 65535
+    base::IpAddress address4, address6;     // our own tunnel addresses; none = family not served
+    std::size_t fragments_per_client = 64;  // pending datagrams
     std::size_t fragment_bytes_per_client = 1 << 20;
-    std::size_t fragment_bytes = 8 << 20;              // all clients
-    std::size_t receive_window_max = 256 << 10;        // per flow; grows with use from 64 KiB
-    std::size_t send_buffer_max = 512 << 10;           // per flow
-    std::size_t window_budget = 512 << 20;             // all flows together; above it windows shrink
+    std::size_t fragment_bytes = 8 << 20;        // all clients
+    std::size_t receive_window_max = 256 << 10;  // per flow; grows with use from 64 KiB
+    std::size_t send_buffer_max = 512 << 10;     // per flow
+    std::size_t window_budget = 512 << 20;       // all flows together; above it windows shrink
     std::size_t time_wait_max = 4096;
   };
 
@@ -132,6 +132,9 @@ class Stack {
 
   // One inner packet, as the device delivers it. Its source is trusted to be the client's.
   void input(base::Packet packet, base::Time now) noexcept;
+  // Delivers to on_data what input() keeps back to join it with segments that follow. flush()
+  // begins with it; an owner that writes to its host sockets before flush() calls it before that.
+  void deliver(base::Time now) noexcept;
   // Once per loop turn, after the inputs: sends acknowledgements and data held back until then.
   void flush(base::Time now) noexcept;
 

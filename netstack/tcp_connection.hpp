@@ -21,22 +21,25 @@ namespace culvert::netstack {
 class Chain {
  public:
   Chain() = default;
-  explicit Chain(void* pbuf) noexcept : pbuf_(pbuf) {}  // netstack's own; takes the reference
+  explicit Chain(void* pbuf) noexcept;  // netstack's own; takes the reference
   ~Chain();
   Chain(Chain&& other) noexcept;
   Chain& operator=(Chain&& other) noexcept;
 
   bool empty() const noexcept { return pbuf_ == nullptr; }
-  std::size_t size() const noexcept;
+  std::size_t size() const noexcept { return size_; }
   // What the first Pieces::max_count buffers hold; may be less than size().
   base::Pieces pieces() const noexcept;
   void drop_front(std::size_t bytes) noexcept;  // frees buffers as they empty
-  void append(Chain other) noexcept;
-  // Copies what is left into buffers of its own size, so that a few bytes do not pin a packet buffer.
+  void append(Chain other) noexcept;            // small pieces are copied together
+  // Copies what is left into buffers of its own size, so that a few bytes do not pin a packet
+  // buffer.
   void compact() noexcept;
 
  private:
   void* pbuf_ = nullptr;
+  void* tail_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 class TcpConnection {

@@ -1,0 +1,17 @@
+/* What lwIP calls by hook; implemented in lwip_port.cpp. */
+#pragma once
+
+#include "lwip/ip_addr.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+u32_t culvert_tcp_isn(const ip_addr_t* local, u16_t local_port, const ip_addr_t* remote,
+                      u16_t remote_port);
+#define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port) \
+  culvert_tcp_isn(local, local_port, remote, remote_port)
+
+#ifdef __cplusplus
+}
+#endif

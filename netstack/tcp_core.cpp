@@ -1,0 +1,354 @@
+#include "netstack/tcp_core.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.hpp"
+#include "lwip/priv/tcp_priv.h"
+#include "netstack/lwip_port.hpp"
+#include "netstack/tcp_scope.hpp"
+
+namespace culvert::netstack {
+
+using base::TcpView;
+
+namespace {
+
+constexpr base::Duration tick_interval = std::chrono::milliseconds(TCP_TMR_INTERVAL);
+// A loop that was held up makes up for this many ticks, not for all of them at once.
+constexpr int ticks_at_once = 4;
+
+}  // namespace
+
+TcpCore::TcpCore(const Stack::Config& config, Stack::Events& events, Sender& sender,
+                 IcmpReporter& icmp, base::Random& random, base::WorkerCounters& counters)
+    : config_(config),
+      events_(events),
+      sender_(sender),
+      icmp_(icmp),
+      counters_(counters),
+      isn_key_{random.u64(), random.u64()} {
+  lwip_port::set_core(this, config.mtu);
+  tcp_pcb* pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
+  BASE_ASSERT(pcb);
+  // Port and argument are set for each SYN that is replayed.
+  listener_ = reinterpret_cast<tcp_pcb_listen*>(tcp_listen(pcb));
+  BASE_ASSERT(listener_);
+  tcp_accept(reinterpret_cast<tcp_pcb*>(listener_), Flow::on_lwip_connected);
+  tcp_listen_pcbs.listen_pcbs = nullptr;
+}
+
+TcpCore::~TcpCore() {
+  while (time_waits_.linked()) drop_time_wait(*static_cast<TimeWait*>(time_waits_.next->owner));
+  BASE_ASSERT(connections_ == 0 && parked_count_ == 0);
+  tcp_listen_pcbs.listen_pcbs = listener_;
+  tcp_close(reinterpret_cast<tcp_pcb*>(listener_));
+  lwip_port::set_core(nullptr, 0);
+}
+
+std::uint32_t TcpCore::initial_sequence_number(std::span<const std::byte> flow) const noexcept {
+  // RFC 6528: a 4 microsecond clock plus a keyed hash of the connection.
+  const auto clock = std::uint64_t(now_.time_since_epoch().count()) / 4000;
+  return std::uint32_t(clock + base::siphash(isn_key_, flow));
+}
+
+std::unique_ptr<TcpConnection::Impl> TcpCore::accept(PendingSyn::Parked& parked,
+                                                     TcpConnection::Events& events) noexcept {
+  if (!parked.p) return nullptr;
+  auto flow = std::make_unique<Flow>(*this, parked.key, events);
+  pbuf* syn = std::exchange(parked.p, nullptr);
+  forget(parked);
+
+  listener_->local_port = parked.key.server.port;
+  listener_->callback_arg = flow.get();
+  tcp_listen_pcbs.listen_pcbs = listener_;
+  lwip_port::set_current(parked.key.client.address, parked.key.server.address);
+  tcp_input(syn, lwip_port::interface());
+  tcp_pcb* pcb = std::exchange(tcp_active_pcbs, nullptr);
+  tcp_listen_pcbs.listen_pcbs = nullptr;
+  if (!pcb) {
+    counters_.drops.add(base::Drop::no_buffer);
+    return nullptr;
+  }
+  start(*flow, pcb);
+  flow->set_up_windows();
+  return flow;
+}
+
+std::unique_ptr<TcpConnection::Impl> TcpCore::connect(const base::FlowKey& key,
+                                                      TcpConnection::Events& events) noexcept {
+  if (FlowEntry* entry = table_.find(key)) {
+    if (entry->kind != FlowEntry::Kind::time_wait) return nullptr;
+    drop_time_wait(static_cast<TimeWait&>(*entry));
+  }
+  tcp_pcb* pcb = tcp_new_ip_type(key.client.address.is_v4() ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
+  if (!pcb) return nullptr;
+  pcb->local_ip = lwip_port::to_lwip(key.server.address);
+  pcb->local_port = key.server.port;
+  const ip_addr_t client = lwip_port::to_lwip(key.client.address);
+  if (tcp_connect(pcb, &client, key.client.port, Flow::on_lwip_connected) != ERR_OK) {
+    tcp_active_pcbs = nullptr;
+    tcp_abort(pcb);
+    return nullptr;
+  }
+  tcp_active_pcbs = nullptr;
+  auto flow = std::make_unique<Flow>(*this, key, events);
+  start(*flow, pcb);
+  return flow;
+}
+
+void TcpCore::start(Flow& flow, tcp_pcb* pcb) noexcept {
+  pcb->next = nullptr;
+  flow.attach(pcb);
+  table_.insert(flow);
+  ++connections_;
+  update_busy(flow);
+}
+
+void TcpCore::update_busy(Flow& flow) noexcept {
+  if (!flow.needs_timer()) return flow.busy.unlink();
+  if (!busy_.linked() && next_tick_ <= now_) next_tick_ = now_ + tick_interval;
+  busy_.append(flow.busy);
+}
+
+void TcpCore::leave(Flow& flow) noexcept {
+  flow.dirty.unlink(), flow.busy.unlink(), flow.noted.unlink(), flow.joining.unlink();
+  if (flow.joined) pbuf_free(std::exchange(flow.joined, nullptr));
+  if (!flow.listed) return;
+  table_.remove(flow);
+  --connections_;
+}
+
+void TcpCore::abort(Flow& flow) noexcept {
+  leave(flow);
+  if (!flow.pcb) return;
+  tcp_pcb* pcb = flow.pcb;
+  flow.detach();
+  // An acknowledgement that was still owed would be sent before the RST.
+  tcp_clear_flags(pcb, TF_ACK_DELAY | TF_ACK_NOW);
+  PcbScope scope(pcb);
+  tcp_abort(pcb);
+}
+
+void TcpCore::forget(PendingSyn::Parked& parked) noexcept {
+  if (!parked.listed) return;
+  table_.remove(parked);
+  --parked_count_;
+}
+
+void TcpCore::reset(PendingSyn::Parked& parked) noexcept {
+  if (!parked.p) return;
+  TcpView syn;
+  syn.flags = TcpView::syn;
+  syn.sequence = parked.sequence;
+  send_reset(parked.key, syn);
+  pbuf_free(std::exchange(parked.p, nullptr));
+  forget(parked);
+}
+
+void TcpCore::reject(PendingSyn::Parked& parked, IcmpError error) noexcept {
+  if (!parked.p) return;
+  icmp_.report(error, parked.packet, {}, 0, now_);
+  pbuf_free(std::exchange(parked.p, nullptr));
+  forget(parked);
+}
+
+// RFC 9293 section 3.10.7.1: a segment for a connection that does not exist.
+void TcpCore::send_reset(const base::FlowKey& key, const TcpView& tcp) noexcept {
+  if (tcp.flags & TcpView::rst) return;
+  std::array<std::byte, 20> header{};
+  base::store_be16(&header[0], key.server.port);
+  base::store_be16(&header[2], key.client.port);
+  std::uint8_t flags = TcpView::rst;
+  if (tcp.flags & TcpView::ack) {
+    base::store_be32(&header[4], tcp.acknowledgement);
+  } else {
+    const std::uint32_t length = std::uint32_t(tcp.payload.size()) +
+                                 ((tcp.flags & TcpView::syn) ? 1 : 0) +
+                                 ((tcp.flags & TcpView::fin) ? 1 : 0);
+    base::store_be32(&header[8], tcp.sequence + length);
+    flags |= TcpView::ack;
+  }
+  header[12] = std::byte{5 << 4};
+  header[13] = std::byte{flags};
+  const base::Pieces upper{base::Bytes(header)};
+  base::store_be16(&header[16],
+                   upper_checksum(key.server.address, key.client.address, IP_PROTO_TCP, upper));
+  base::IpHeaderSpec spec;
+  spec.source = key.server.address, spec.destination = key.client.address;
+  spec.protocol = IP_PROTO_TCP, spec.dont_fragment = true;
+  sender_.send(spec, upper);
+}
+
+void TcpCore::enter_time_wait(Flow& flow) noexcept {
+  tcp_pcb* pcb = flow.pcb;
+  flow.detach();
+  flow.end = Flow::End::closed;
+  leave(flow);
+  auto* waiting = new TimeWait(flow.key, pcb);
+  table_.insert(*waiting);
+  ++time_wait_count_;
+  renew(*waiting);
+  while (time_wait_count_ > config_.time_wait_max)
+    drop_time_wait(*static_cast<TimeWait*>(time_waits_.next->owner));
+}
+
+void TcpCore::renew(TimeWait& waiting) noexcept {
+  waiting.until = now_ + time_wait_length;
+  waiting.link.unlink();
+  time_waits_.append(waiting.link);
+}
+
+void TcpCore::drop_time_wait(TimeWait& waiting) noexcept {
+  {
+    PcbScope scope(waiting.pcb);
+    tcp_abort(waiting.pcb);  // frees it; no RST leaves in TIME_WAIT
+  }
+  table_.remove(waiting);
+  --time_wait_count_;
+  delete &waiting;
+}
+
+base::Time TcpCore::next_deadline() const noexcept {
+  base::Time next = base::never;
+  if (busy_.linked()) next = next_tick_;
+  if (time_waits_.linked())
+    next = std::min(next, static_cast<const TimeWait*>(time_waits_.next->owner)->until);
+  return next;
+}
+
+void TcpCore::tick(base::Time now) noexcept {
+  now_ = now;
+  for (int i = 0; busy_.linked() && next_tick_ <= now; ++i) {
+    if (i == ticks_at_once) {
+      next_tick_ = now + tick_interval;
+      break;
+    }
+    next_tick_ += tick_interval;
+    run_timers();
+    deliver_notes();
+  }
+  while (time_waits_.linked()) {
+    auto& oldest = *static_cast<TimeWait*>(time_waits_.next->owner);
+    if (oldest.until > now) break;
+    drop_time_wait(oldest);
+  }
+}
+
+void TcpCore::run_timers() noexcept {
+  tcp_pcb** end = &tcp_active_pcbs;
+  for (Link* link = busy_.next; link != &busy_; link = link->next) {
+    tcp_pcb* pcb = static_cast<Flow*>(link->owner)->pcb;
+    // lwIP leaves the persist timer running when a probe is acknowledged and nothing is left, and
+    // its next tick asserts that something is.
+    if (!pcb->unsent || pcb->unacked) pcb->persist_backoff = 0;
+    *end = pcb;
+    end = &pcb->next;
+  }
+  *end = nullptr;
+  tcp_tmr();
+  tcp_active_pcbs = nullptr;
+
+  for (Link* link = busy_.next; link != &busy_;) {
+    auto& flow = *static_cast<Flow*>(link->owner);
+    link = link->next;
+    if (flow.pcb) {
+      flow.pcb->next = nullptr;
+      update_busy(flow);
+    } else {
+      leave(flow);
+      noted_.append(flow.noted);
+    }
+  }
+}
+
+void TcpCore::deliver_notes() noexcept {
+  while (noted_.linked()) {
+    auto& flow = *static_cast<Flow*>(noted_.next->owner);
+    flow.noted.unlink();
+    flow.deliver_notes();
+  }
+}
+
+void TcpCore::deliver() noexcept {
+  while (joining_.linked()) deliver_joined(*static_cast<Flow*>(joining_.next->owner));
+}
+
+void TcpCore::flush(base::Time now) noexcept {
+  now_ = now;
+  deliver();
+  while (dirty_.linked()) {
+    auto& flow = *static_cast<Flow*>(dirty_.next->owner);
+    flow.dirty.unlink();
+    if (flow.pcb) flush_flow(flow);
+  }
+}
+
+void TcpCore::flush_flow(Flow& flow) noexcept {
+  PcbScope scope(flow.pcb);
+  const bool synchronised = flow.pcb->state != SYN_SENT && flow.pcb->state != SYN_RCVD;
+  if (synchronised && flow.open_window()) tcp_set_flags(flow.pcb, TF_ACK_NOW);
+  if (std::exchange(flow.ack_held, false)) tcp_set_flags(flow.pcb, TF_ACK_NOW);
+  if (flow.wants_shutdown && !flow.shut_down && synchronised)
+    flow.shut_down = tcp_shutdown(flow.pcb, 0, 1) == ERR_OK;
+  flushing_ = &flow;
+  tcp_output(flow.pcb);
+  flushing_ = nullptr;
+  update_busy(flow);
+}
+
+void TcpCore::transmit(pbuf* p, const base::IpAddress& source, const base::IpAddress& destination,
+                       std::uint8_t ttl, std::uint8_t tos) noexcept {
+  auto* header = static_cast<std::byte*>(p->payload);
+  const std::uint32_t ack = base::load_be32(header + 8);
+  const bool pure_ack = p->tot_len == 20 && header[13] == std::byte{TcpView::ack};
+  if (receiving_ && pure_ack && receiving_->may_hold_ack()) {
+    // In answer to a packet: see the theory of operation.
+    Flow& flow = *receiving_;
+    if (flow.ack_held && ack == flow.held_ack) {
+      flow.ack_held = false;
+      flow.last_ack = ack;
+      send_segment(p, source, destination, ttl, tos);
+    } else if (ack != flow.last_ack) {
+      flow.ack_held = true;
+      flow.held_ack = ack;
+      return make_dirty(flow);
+    }
+  } else if (Flow* flow = receiving_ ? receiving_ : flushing_) {
+    flow->ack_held = false;
+    flow->last_ack = ack;
+  }
+  send_segment(p, source, destination, ttl, tos);
+}
+
+void TcpCore::send_segment(pbuf* p, const base::IpAddress& source,
+                           const base::IpAddress& destination, std::uint8_t ttl,
+                           std::uint8_t tos) noexcept {
+  base::Pieces upper;
+  std::size_t count = 0;
+  for (const pbuf* q = p; q; q = q->next) count += q->len > 0;
+  if (count < base::Pieces::max_count) {
+    for (const pbuf* q = p; q; q = q->next)
+      upper.add({static_cast<const std::byte*>(q->payload), q->len});
+  } else {
+    flat_.resize(p->tot_len);
+    pbuf_copy_partial(p, flat_.data(), p->tot_len, 0);
+    upper.add(flat_);
+  }
+  auto* header = const_cast<std::byte*>(upper[0].data());
+  base::store_be16(header + 16, 0);
+  base::store_be16(header + 16, upper_checksum(source, destination, IP_PROTO_TCP, upper));
+  base::IpHeaderSpec spec;
+  spec.source = source, spec.destination = destination;
+  spec.protocol = IP_PROTO_TCP, spec.ttl = ttl, spec.tos = tos, spec.dont_fragment = true;
+  sender_.send(spec, upper);
+}
+
+void TcpCore::add_usage(Stack::Usage& usage) const noexcept {
+  usage.connections = connections_;
+  usage.time_wait = time_wait_count_;
+  usage.parked = parked_count_;
+  usage.buffered_bytes = buffered_;
+}
+
+}  // namespace culvert::netstack

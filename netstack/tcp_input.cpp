@@ -1,0 +1,167 @@
+// TcpCore's way in: from a validated packet to lwIP and to the events.
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "lwip/priv/tcp_priv.h"
+#include "netstack/lwip_port.hpp"
+#include "netstack/tcp_core.hpp"
+#include "netstack/tcp_options.hpp"
+#include "netstack/tcp_scope.hpp"
+
+namespace culvert::netstack {
+
+using base::TcpView;
+
+void TcpCore::input(pbuf* p, const base::IpView& ip, const TcpView& tcp, base::Time now) noexcept {
+  now_ = now;
+  if (tcp.source_port == 0 || tcp.destination_port == 0) {
+    counters_.drops.add(base::Drop::malformed);
+    pbuf_free(p);
+    return;
+  }
+  const base::FlowKey key{
+      {ip.source, tcp.source_port}, {ip.destination, tcp.destination_port}, base::Protocol::tcp};
+  FlowEntry* entry = table_.find(key);
+  if (!entry) return unknown(p, ip, tcp, key);
+  switch (entry->kind) {
+    case FlowEntry::Kind::connection:
+      return flow_input(static_cast<Flow&>(*entry), p, tcp);
+    case FlowEntry::Kind::parked:
+      return parked_input(static_cast<PendingSyn::Parked&>(*entry), p, ip, tcp);
+    case FlowEntry::Kind::time_wait:
+      return time_wait_input(static_cast<TimeWait&>(*entry), p, ip, tcp);
+  }
+}
+
+void TcpCore::unknown(pbuf* p, const base::IpView& ip, const TcpView& tcp,
+                      const base::FlowKey& key) noexcept {
+  constexpr std::uint8_t kind = TcpView::syn | TcpView::ack | TcpView::rst | TcpView::fin;
+  if ((tcp.flags & kind) != TcpView::syn) {
+    counters_.drops.add(base::Drop::no_flow);
+    send_reset(key, tcp);
+    pbuf_free(p);
+    return;
+  }
+  sanitise_options(tcp.options, OptionUse::opening);
+  auto parked = std::make_unique<PendingSyn::Parked>(*this, key);
+  parked->p = p;
+  parked->packet = ip.packet;
+  parked->sequence = tcp.sequence;
+  parked->ttl = std::uint8_t(ip.ttl - 1);
+  table_.insert(*parked);
+  ++parked_count_;
+  events_.on_syn(PendingSyn(std::move(parked)));
+}
+
+void TcpCore::parked_input(PendingSyn::Parked& parked, pbuf* p, const base::IpView& ip,
+                           const TcpView& tcp) noexcept {
+  constexpr std::uint8_t kind = TcpView::syn | TcpView::ack | TcpView::rst | TcpView::fin;
+  if ((tcp.flags & kind) == TcpView::syn) {
+    // The same again, or the client has begun anew: the latest one counts.
+    sanitise_options(tcp.options, OptionUse::opening);
+    std::swap(parked.p, p);
+    parked.packet = ip.packet;
+    parked.sequence = tcp.sequence;
+  } else if ((tcp.flags & TcpView::rst) && tcp.sequence - parked.sequence <= 1) {
+    pbuf_free(std::exchange(parked.p, nullptr));
+    parked.packet = {};
+    forget(parked);
+  }
+  pbuf_free(p);
+}
+
+void TcpCore::time_wait_input(TimeWait& waiting, pbuf* p, const base::IpView& ip,
+                              const TcpView& tcp) noexcept {
+  constexpr std::uint8_t kind = TcpView::syn | TcpView::ack | TcpView::rst;
+  if ((tcp.flags & kind) == TcpView::syn && TCP_SEQ_GT(tcp.sequence, waiting.pcb->rcv_nxt)) {
+    // RFC 1122 section 4.2.2.13: a new incarnation with a higher number may take over.
+    const base::FlowKey key = waiting.key;
+    drop_time_wait(waiting);
+    return unknown(p, ip, tcp, key);
+  }
+  if (tcp.flags & TcpView::fin) renew(waiting);
+  PcbScope scope(waiting.pcb);
+  lwip_port::set_current(waiting.key.client.address, waiting.key.server.address);
+  tcp_input(p, lwip_port::interface());
+}
+
+void TcpCore::flow_input(Flow& flow, pbuf* p, const TcpView& tcp) noexcept {
+  // lwIP reads the options of every segment and would let a later one change the segment size.
+  sanitise_options(tcp.options,
+                   flow.pcb->state == SYN_SENT ? OptionUse::opening : OptionUse::established);
+  if (try_join(flow, p, tcp)) return;
+  if (flow.joined) {
+    const base::FlowKey key = flow.key;
+    deliver_joined(flow);
+    // The events may have ended the connection.
+    FlowEntry* entry = table_.find(key);
+    if (!entry || entry->kind != FlowEntry::Kind::connection) {
+      if (!entry) send_reset(key, tcp);
+      pbuf_free(p);
+      return;
+    }
+    return feed(static_cast<Flow&>(*entry), p, 1);
+  }
+  feed(flow, p, 1);
+}
+
+bool TcpCore::try_join(Flow&, pbuf*, const TcpView&) noexcept {
+  return false;
+}
+void TcpCore::deliver_joined(Flow&) noexcept {}
+
+namespace {
+
+// Slow start by the bytes acknowledged. lwIP counts at most two segments for each ACK (RFC 3465
+// with L = 2), but a client behind a tunnel acknowledges whole batches at once.
+void catch_up_slow_start(tcp_pcb* pcb, std::uint32_t acked_before, tcpwnd_size_t cwnd_before,
+                         bool recovering) noexcept {
+  const std::uint32_t acked = pcb->lastack - acked_before;
+  if (acked == 0 || recovering || cwnd_before >= pcb->ssthresh || pcb->cwnd <= cwnd_before) return;
+  const tcpwnd_size_t wanted = cwnd_before + acked;
+  pcb->cwnd = std::max(pcb->cwnd, std::min(wanted, pcb->ssthresh));
+}
+
+}  // namespace
+
+void TcpCore::feed(Flow& flow, pbuf* p, unsigned segments) noexcept {
+  tcp_pcb* pcb = flow.pcb;
+  const bool opening = pcb->state == SYN_SENT;
+  const std::uint32_t acked_before = pcb->lastack;
+  const tcpwnd_size_t cwnd_before = pcb->cwnd;
+  const bool recovering = (pcb->flags & (TF_RTO | TF_INFR)) != 0;
+  {
+    PcbScope scope(pcb);
+    receiving_ = &flow;
+    lwip_port::set_current(flow.key.client.address, flow.key.server.address);
+    tcp_input(p, lwip_port::interface());
+    receiving_ = nullptr;
+  }
+  if (flow.pcb) {
+    BASE_ASSERT(pcb->refused_data == nullptr);
+    pcb->next = nullptr;
+    if (flow.got_established) {
+      const tcpwnd_size_t cwnd = tcpwnd_size_t(10 * pcb->mss);
+      if (opening) flow.set_up_windows();
+      pcb->cwnd = cwnd;
+      make_dirty(flow);
+    } else {
+      catch_up_slow_start(pcb, acked_before, cwnd_before, recovering);
+    }
+    // Two segments or more are acknowledged when the batch ends (RFC 9293 section 3.8.6.3).
+    if (segments > 1 && (pcb->flags & TF_ACK_DELAY)) {
+      tcp_set_flags(pcb, TF_ACK_NOW);
+      make_dirty(flow);
+    }
+    if (pcb->state == TIME_WAIT) {
+      enter_time_wait(flow);
+    } else {
+      update_busy(flow);
+    }
+  } else {
+    leave(flow);
+  }
+  flow.deliver_notes();
+}
+
+}  // namespace culvert::netstack
