@@ -17,6 +17,7 @@
 #include "app/control_channel.hpp"
 #include "app/event_loop.hpp"
 #include "app/host_addresses.hpp"
+#include "app/limit_shares.hpp"
 #include "app/overlay.hpp"
 #include "app/peer_reports.hpp"
 #include "app/sandbox.hpp"
@@ -294,17 +295,6 @@ void Worker::on_letter(const Letter& letter, base::MutableBytes body) {
 }
 
 }  // namespace
-
-proxy::Limits limits_per_worker(proxy::Limits limits, unsigned workers) noexcept {
-  const auto share = [workers](std::size_t& total) {
-    if (total > 0) total = std::max<std::size_t>(1, total / workers);
-  };
-  share(limits.tcp_flows_total);
-  share(limits.tcp_dials_total);
-  share(limits.new_flows_per_second_total);
-  share(limits.udp_mappings_total);
-  return limits;
-}
 
 int run_worker(WorkerStart start) noexcept try {
   try {

@@ -38,7 +38,4 @@ struct WorkerStart {
 // cannot start it says why on the control channel.
 int run_worker(WorkerStart start) noexcept;
 
-// The share of one worker in limits that count for all together.
-proxy::Limits limits_per_worker(proxy::Limits limits, unsigned workers) noexcept;
-
 }  // namespace culvert::app

@@ -6,11 +6,11 @@
 
 #include "app/control_message.hpp"
 #include "app/inbox.hpp"
+#include "app/limit_shares.hpp"
 #include "app/overlay.hpp"
 #include "app/peer_reports.hpp"
 #include "app/restart_backoff.hpp"
 #include "app/shared_counters.hpp"
-#include "app/worker.hpp"
 #include "base/checksum.hpp"
 #include "base/headers.hpp"
 #include "tests/support/catch.hpp"
@@ -119,7 +119,7 @@ TEST_CASE("a letter between workers keeps its path and its bytes") {
 
 TEST_CASE("a letter that is cut short or names no family or kind is refused") {
   std::array<std::byte, app::letter_head_size> head;
-  build_letter_head({Letter::Kind::initiation, path_v4(), {}}, head);
+  app::build_letter_head({Letter::Kind::initiation, path_v4(), {}}, head);
   std::vector<std::byte> good(head.begin(), head.end());
   good.push_back(std::byte{1});
   REQUIRE(app::parse_letter(good).has_value());
