@@ -1,5 +1,4 @@
-// The command line: one function for each family of commands adds its options and what runs.
-// Exit codes: 0 done, 1 failed, 2 usage or configuration.
+// Inside the command line: one function for each family of commands adds its options and what runs.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "app/command_line.hpp"
 #include "app/config.hpp"
 
 namespace culvert::app {
@@ -24,8 +24,6 @@ struct CommandError : std::runtime_error {
 // What the chosen command does; set by its callback, run after the whole line was understood.
 using Action = std::function<int()>;
 
-// `run`: what serves a configuration; see app/run.hpp.
-using RunServer = std::function<int(std::unique_ptr<Config>)>;
 void add_run_commands(CLI::App& app, Action& action, RunServer run);  // run, check
 void add_key_commands(CLI::App& app, Action& action);      // genkey, pubkey, genpsk
 void add_init_command(CLI::App& app, Action& action);      // init
@@ -43,8 +41,5 @@ std::unique_ptr<Config> require_config(Loaded loaded, bool print_warnings);
 
 // Standard output, checked: a full disk is a failure.
 void print(const std::string& text);
-
-// Runs the command line; what main() returns.
-int run_command_line(int argc, const char* const* argv, const RunServer& run);
 
 }  // namespace culvert::app

@@ -1,4 +1,4 @@
-#include "app/cli.hpp"
+#include "app/command_line.hpp"
 #include "app/run.hpp"
 
 int main(int argc, char** argv) {
