@@ -1,0 +1,1 @@
+culvert_fuzz(config SOURCES config.cpp DEPENDS app)
