@@ -4,6 +4,7 @@
 // with one packet. All of them finish a job at once.
 #include <intel-ipsec-mb.h>
 
+#include <array>
 #include <memory>
 
 #include "base/assert.hpp"

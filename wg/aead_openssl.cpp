@@ -1,5 +1,6 @@
 #include <openssl/evp.h>
 
+#include <array>
 #include <memory>
 
 #include "base/assert.hpp"

@@ -1,11 +1,11 @@
-// UdpSocket: WireGuard's outer UDP sockets. The udp_* files are the only ones of wg/ that make system
-// calls.
+// UdpSocket: WireGuard's outer UDP sockets. The udp_* files are the only ones of wg/ that make
+// system calls.
 //
-// It receives in batches (recvmmsg, UDP_GRO) and is the worker's Outbox: what was reserved in a loop
-// turn leaves in one flush (sendmmsg, UDP_SEGMENT for runs of equal path and size). Where the kernel
-// or the route refuses an offload it is switched off and the same packets go one by one. The local
-// address of each datagram is kept (IP_PKTINFO, IPV6_RECVPKTINFO) and given back when answering; a
-// local address that has vanished is forgotten and the datagram sent again without it.
+// It receives in batches (recvmmsg, UDP_GRO) and is the worker's Outbox: what was reserved in a
+// loop turn leaves in one flush (sendmmsg, UDP_SEGMENT for runs of equal path and size). Where the
+// kernel or the route refuses an offload it is switched off and the same packets go one by one. The
+// local address of each datagram is kept (IP_PKTINFO, IPV6_RECVPKTINFO) and given back when
+// answering; a local address that has vanished is forgotten and the datagram sent again without it.
 //
 // Sends that would block are dropped: UDP may. No error ever closes the socket.
 // Outer DF is off (path MTU discovery disabled), so that a forged ICMP error cannot shrink us.
@@ -22,17 +22,18 @@
 namespace culvert::wg {
 
 struct UdpOptions {
-  bool gso = true, gro = true;  // false: never tried
+  bool gso = true, gro = true;                          // false: never tried
   int receive_buffer = 4 << 20, send_buffer = 4 << 20;  // asked for; the kernel may give less
 };
 
-// Opens and binds one socket of a SO_REUSEPORT group, non-blocking, close-on-exec. An IPv6 socket is
-// IPv6 only. Throws std::system_error naming address and port.
+// Opens and binds one socket of a SO_REUSEPORT group, non-blocking, close-on-exec. An IPv6 socket
+// is IPv6 only. Throws std::system_error naming address and port.
 int bind_udp(const base::Endpoint& listen, bool reuse_port);
 
 // Steers the datagrams of a SO_REUSEPORT group (all bound already; any one of them is `fd`) to the
 // socket of the worker that is the low byte of the receiver index, modulo `workers` (the order in
-// which they were bound); handshake initiations by a hash of the source. False if the kernel refuses.
+// which they were bound); handshake initiations by a hash of the source. False if the kernel
+// refuses.
 bool steer_by_receiver_index(int fd, unsigned workers) noexcept;
 
 class UdpSocket final : public Outbox {
@@ -47,7 +48,8 @@ class UdpSocket final : public Outbox {
   // handed out whole, so it may be more); true if more may be waiting.
   bool receive(int fd, std::size_t max_datagrams, const OnDatagram& on_datagram) noexcept;
 
-  base::MutableBytes reserve(const Path& path, std::size_t size, std::uint8_t tos) noexcept override;
+  base::MutableBytes reserve(const Path& path, std::size_t size,
+                             std::uint8_t tos) noexcept override;
   void cancel_last() noexcept override;
   void flush() noexcept;  // sends everything reserved; called at least once per loop turn
   bool pending() const noexcept;

@@ -1,4 +1,5 @@
-// Hex text of a test vector as bytes; white space is skipped, anything else that is no digit throws.
+// Hex text of a test vector as bytes; white space is skipped, anything else that is no digit
+// throws.
 #pragma once
 
 #include <cstddef>

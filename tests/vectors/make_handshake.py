@@ -3,17 +3,27 @@
 
 Written from the paper (J. Donenfeld, "WireGuard: Next Generation Kernel Network Tunnel", section
 5.4) with hashlib and python3-cryptography, sharing no code with wg/. With fixed keys, indices and
-time it plays both roles, checks that they agree, and prints handshake_vectors.hpp:
+time it plays both roles and makes handshake_vectors.hpp:
 
-    ./make_handshake.py > handshake_vectors.hpp
+    ./make_handshake.py            prints it
+    ./make_handshake.py --check    compares it with the file beside this one; 77 if it cannot
 """
+import contextlib
 import hashlib
 import hmac
+import io
 import ipaddress
+import pathlib
 import struct
+import sys
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+try:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+except ImportError:
+    print("python3-cryptography is not installed", file=sys.stderr)
+    sys.exit(77)
 
 CONSTRUCTION = b"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"
 IDENTIFIER = b"WireGuard v1 zx2c4 Jason@zx2c4.com"
@@ -73,7 +83,8 @@ def clamped(label):
 
 
 def public(private):
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    key = X25519PrivateKey.from_private_bytes(private).public_key()
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def dh(private, peer):
@@ -214,7 +225,7 @@ def literal(field, value):
     return "\n".join('        "%s"' % line for line in lines).lstrip()
 
 
-def main():
+def write_header():
     print("// Made by make_handshake.py, a second implementation of the handshake; do not edit.")
     print("#pragma once\n\n#include <cstdint>\n#include <string_view>\n")
     print("namespace culvert::vectors {\n\nstruct Handshake {")
@@ -231,4 +242,18 @@ def main():
     print("};\n// clang-format on\n\n}  // namespace culvert::vectors")
 
 
-main()
+def main():
+    if sys.argv[1:] != ["--check"]:
+        write_header()
+        return 0
+    made = io.StringIO()
+    with contextlib.redirect_stdout(made):
+        write_header()
+    kept = pathlib.Path(__file__).with_name("handshake_vectors.hpp").read_text(encoding="utf-8")
+    if kept != made.getvalue():
+        print("handshake_vectors.hpp is not what make_handshake.py makes", file=sys.stderr)
+        return 1
+    return 0
+
+
+sys.exit(main())

@@ -56,7 +56,7 @@ std::vector<std::size_t> lengths_to_try() {
 
 }  // namespace
 
-TEST_CASE("every backend seals an inner message as libsodium's RFC 8439 form with no extra data") {
+TEST_CASE("every backend seals a packet as the handshake AEAD does without additional data") {
   // The second implementation is crypto.cpp's seal(), held to RFC 8439 in crypto_test.
   init_crypto();
   Source source(1);
