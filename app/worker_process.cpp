@@ -83,11 +83,17 @@ void WorkerProcess::start(WorkerStart start) {
   channel_ = ControlChannel::start(
       io_, std::move(ours),
       [this](const ControlMessage& message) { events_.on_worker_message(index_, message); },
-      [this] {
-        channel_.reset();
-        kill();  // a worker that cannot be talked to is of no use
-        end_if_gone();
-      });
+      [this] { on_channel_closed(); });
+}
+
+// It is about to end, most likely; if not, a worker that cannot be talked to is of no use.
+void WorkerProcess::on_channel_closed() {
+  channel_.reset();
+  if (pid_ <= 0) return end_if_gone();
+  grace_.expires_after(std::chrono::seconds(1));
+  grace_.async_wait([this](boost::system::error_code error) {
+    if (!error) kill();
+  });
 }
 
 void WorkerProcess::stop() {
@@ -102,6 +108,7 @@ void WorkerProcess::reap() {
   int status = 0;
   if (pid_ <= 0 || ::waitpid(pid_, &status, WNOHANG) != pid_) return;
   pid_ = -1;
+  grace_.cancel();
   how_ = in_words(status);
   end_if_gone();
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,8 @@ class WorkerProcess {
     virtual void on_worker_end(unsigned worker, const std::string& how) = 0;
   };
 
-  WorkerProcess(boost::asio::io_context& io, Events& events) : io_(io), events_(events) {}
+  WorkerProcess(boost::asio::io_context& io, Events& events)
+      : io_(io), events_(events), grace_(io) {}
 
   // Forks. `start` without its control socket, which is made here. Throws std::system_error.
   void start(WorkerStart start);
@@ -36,10 +38,12 @@ class WorkerProcess {
   void reap();
 
  private:
+  void on_channel_closed();
   void end_if_gone();
 
   boost::asio::io_context& io_;
   Events& events_;
+  boost::asio::steady_timer grace_;
   unsigned index_ = 0;
   pid_t pid_ = -1;
   std::shared_ptr<ControlChannel> channel_;
