@@ -1,5 +1,6 @@
 #include "proxy/proxy.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -69,6 +70,7 @@ struct Proxy::Impl final : netstack::Stack::Events {
   void output(const base::Pieces& packet) noexcept override { send(packet); }
 
   void flush() noexcept {
+    stack.deliver(context.now);
     context.flush_datagrams();
     while (!context.table.dirty_tcp.empty()) {
       Flow& flow = context.table.dirty_tcp.front();
