@@ -64,6 +64,7 @@ struct TcpConnection::Impl : FlowEntry {
   pbuf* joined = nullptr;
   pbuf* joined_tail = nullptr;
   unsigned joined_count = 0;
+  std::size_t joined_size = 0;    // payload
   std::uint32_t joined_next = 0;  // sequence number that would continue it
 
   Link dirty{this}, busy{this}, noted{this}, joining{this};
