@@ -101,8 +101,9 @@ void Stack::Impl::input_fragment(const IpView& ip) noexcept {
     case Reassembly::Outcome::complete:
       break;
   }
-  const auto whole = IpView::parse(reassembly.packet());
+  auto whole = IpView::parse(reassembly.packet());
   if (!whole || whole->fragment) return counters.drops.add(Drop::malformed);
+  whole->dont_fragment = false;  // the client has cut it up itself, which IPv6 has no bit to say
   dispatch(*whole, {});
 }
 
