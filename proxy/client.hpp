@@ -18,10 +18,10 @@ namespace culvert::proxy {
 
 struct ClientConfig {
   std::string name;
-  std::vector<base::Prefix> addresses;  // its allowed IPs
-  Limits limits;                        // the per-client part is used
+  std::vector<base::Prefix> addresses;        // its allowed IPs
+  Limits limits;                              // the per-client part is used
   std::shared_ptr<const EgressRules> egress;  // of its group; may be null
-  bool full_cone = false;               // UDP replies from anyone
+  bool full_cone = false;                     // UDP replies from anyone
 };
 
 struct Client {

@@ -39,7 +39,8 @@ struct Context {
         now(start) {}
 
   // Both checks of the egress policy; counts a refusal.
-  bool may_reach(ClientState& client, const base::Endpoint& target, base::Protocol protocol) noexcept;
+  bool may_reach(ClientState& client, const base::Endpoint& target,
+                 base::Protocol protocol) noexcept;
   // Sends what the datagram flows gathered; the batch is empty afterwards.
   void flush_datagrams() noexcept;
   const base::IpAddress& source_for(const base::IpAddress& target) const noexcept {

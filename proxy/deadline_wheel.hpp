@@ -32,9 +32,10 @@ class DeadlineWheel {
 
  private:
   static constexpr std::int64_t slots = 64;
-  using List = boost::intrusive::list<
-      Timed, boost::intrusive::member_hook<Timed, AutoUnlink, &Timed::wheel_hook>,
-      boost::intrusive::constant_time_size<false>>;
+  using List =
+      boost::intrusive::list<Timed,
+                             boost::intrusive::member_hook<Timed, AutoUnlink, &Timed::wheel_hook>,
+                             boost::intrusive::constant_time_size<false>>;
   std::array<List, slots> wheel_;
   std::int64_t second_ = 0;  // all slots up to this one have run
 };

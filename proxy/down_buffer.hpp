@@ -1,8 +1,8 @@
 // Bytes read from an origin, kept where they were read until the client has acknowledged them.
 //
-// A read goes into a shared 64 KiB chunk. What arrived is kept in place if it is much, and copied to
-// the end of the last chunk or into a smaller one if it is little, so that a flow's memory follows
-// what is in flight. A flow with nothing in flight owns no chunk.
+// A read goes into a shared 64 KiB chunk. What arrived is kept in place if it is much, and copied
+// to the end of the last chunk or into a smaller one if it is little, so that a flow's memory
+// follows what is in flight. A flow with nothing in flight owns no chunk.
 #pragma once
 
 #include <sys/types.h>
@@ -52,7 +52,8 @@ class DownBuffer {
   DownBuffer(const DownBuffer&) = delete;
   DownBuffer& operator=(const DownBuffer&) = delete;
 
-  // One recv(2) of at most `limit` bytes; returns what it returned, with errno. `fresh` is what came.
+  // One recv(2) of at most `limit` bytes; returns what it returned, with errno. `fresh` is what
+  // came.
   ssize_t read(int fd, std::size_t limit, base::Bytes& fresh) noexcept;
   void release(std::size_t bytes) noexcept;  // the oldest
   void clear() noexcept;

@@ -30,7 +30,8 @@ FileDescriptor open_echo_socket(const base::IpAddress& family_of) noexcept {
 }
 
 // The system forbids echo sockets: say so once in the log, and to the client each time.
-void refuse_unavailable(Context& context, const netstack::EchoRequest& request, int error) noexcept {
+void refuse_unavailable(Context& context, const netstack::EchoRequest& request,
+                        int error) noexcept {
   context.counters.drops.add(base::Drop::echo_unavailable);
   context.stack->send_icmp_error(IcmpError::host_unreachable, request.packet);
   if (std::exchange(context.echo_said, true)) return;
@@ -50,7 +51,8 @@ void EchoFlow::carry(Context& context, ClientState& client,
     client.counters.denied.add();
     return context.counters.drops.add(base::Drop::echo_rate);
   }
-  const auto protocol = request.key.client.address.is_v4() ? base::Protocol::icmp : base::Protocol::icmp6;
+  const auto protocol =
+      request.key.client.address.is_v4() ? base::Protocol::icmp : base::Protocol::icmp6;
   if (!context.may_reach(client, {request.key.server.address, 0}, protocol))
     return context.stack->send_icmp_error(IcmpError::prohibited, request.packet);
   auto* flow = static_cast<EchoFlow*>(context.table.find(echo_key(request.key.client)));
@@ -93,7 +95,8 @@ EchoFlow* EchoFlow::open(Context& context, ClientState& client,
 void EchoFlow::send(const netstack::EchoRequest& request) noexcept {
   touch();
   remember(request);
-  const bool dont_fragment = request.dont_fragment && request.payload.size() < request.packet.size();
+  const bool dont_fragment =
+      request.dont_fragment && request.payload.size() < request.packet.size();
   if (dont_fragment != dont_fragment_) {
     dont_fragment_ = dont_fragment;
     set_dont_fragment(fd(), from_.address, dont_fragment);
@@ -176,8 +179,8 @@ bool EchoFlow::receive_one() noexcept {
   }
   last_active_ = context_.now;
   const base::FlowKey key{from_, {origin, 0}, echo_key(from_).protocol};
-  context_.stack->send_echo_reply(
-      key, sequence, buffer.subspan(echo_header, std::size_t(got) - echo_header));
+  context_.stack->send_echo_reply(key, sequence,
+                                  buffer.subspan(echo_header, std::size_t(got) - echo_header));
   return true;
 }
 

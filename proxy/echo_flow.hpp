@@ -1,7 +1,7 @@
 // EchoFlow: the pings of one client identifier, sent on by an unprivileged ICMP socket (Linux ping
-// sockets, allowed by net.ipv4.ping_group_range). The kernel chooses the identifier outside; ours is
-// put back on the way in. ICMP errors come from the error queue and quote the client's own request,
-// so that `traceroute -I` works. No reply is ever made up.
+// sockets, allowed by net.ipv4.ping_group_range). The kernel chooses the identifier outside; ours
+// is put back on the way in. ICMP errors come from the error queue and quote the client's own
+// request, so that `traceroute -I` works. No reply is ever made up.
 #pragma once
 
 #include <array>

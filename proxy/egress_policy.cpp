@@ -56,8 +56,8 @@ const std::vector<Range>& ranges6() {
 
 const Range* builtin_range(const IpAddress& address) noexcept {
   const auto& list = address.is_v4() ? ranges4() : ranges6();
-  const auto found =
-      std::find_if(list.begin(), list.end(), [&](const Range& r) { return r.prefix.contains(address); });
+  const auto found = std::find_if(list.begin(), list.end(),
+                                  [&](const Range& r) { return r.prefix.contains(address); });
   return found == list.end() ? nullptr : &*found;
 }
 
@@ -152,10 +152,10 @@ const Prefix* EgressPolicy::own_prefix_of(const IpAddress& address) const noexce
 
 // What the allow rules of one list open.
 struct EgressPolicy::Opened {
-  bool any = false;       // some rule holds the target
-  bool builtin = false;   // ... and may open the built-in range it lies in
-  bool own = false;       // ... and lies inside the own prefix
-  bool by_name = false;   // ... and names this host
+  bool any = false;      // some rule holds the target
+  bool builtin = false;  // ... and may open the built-in range it lies in
+  bool own = false;      // ... and lies inside the own prefix
+  bool by_name = false;  // ... and names this host
 };
 
 EgressPolicy::Opened EgressPolicy::opened_by(const EgressRules* rules, const IpAddress& form,
@@ -168,7 +168,8 @@ EgressPolicy::Opened EgressPolicy::opened_by(const EgressRules* rules, const IpA
   for (const EgressRule& rule : rules->allow) {
     if (!rule.matches({form, target.port}, protocol)) continue;
     opened.any = true;
-    opened.builtin |= builtin && (builtin->open_by_any_rule || builtin->prefix.contains(rule.prefix));
+    opened.builtin |=
+        builtin && (builtin->open_by_any_rule || builtin->prefix.contains(rule.prefix));
     opened.own |= own && own->contains(rule.prefix);
     opened.by_name |= is_here_by_name(rule.prefix) || (own && own->contains(rule.prefix));
   }

@@ -60,10 +60,11 @@ class EgressPolicy {
   EgressPolicy(EgressRules global, std::vector<base::Prefix> own,
                std::vector<std::uint16_t> listen_ports);
 
-  // Each form of the address is judged by itself and all must pass. Deny rules win over allow rules,
-  // allow rules over the built-in list. A private range is opened by any rule that holds the target;
-  // every other built-in range, and this host, only by a rule that lies inside that range: 0.0.0.0/0
-  // does not open loopback. Culvert's own ports on this host stay closed. `group` may be null.
+  // Each form of the address is judged by itself and all must pass. Deny rules win over allow
+  // rules, allow rules over the built-in list. A private range is opened by any rule that holds the
+  // target; every other built-in range, and this host, only by a rule that lies inside that range:
+  // 0.0.0.0/0 does not open loopback. Culvert's own ports on this host stay closed. `group` may be
+  // null.
   Egress judge(const base::Endpoint& target, base::Protocol protocol,
                const EgressRules* group) const noexcept;
   bool is_listen_port(std::uint16_t port) const noexcept;

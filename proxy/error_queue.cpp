@@ -21,14 +21,20 @@ std::optional<IcmpError> from_icmp4(std::uint8_t type, std::uint8_t code) noexce
   switch (code) {
     case ICMP_NET_UNREACH:
     case ICMP_NET_UNKNOWN:
-    case ICMP_NET_UNR_TOS: return IcmpError::net_unreachable;
-    case ICMP_PROT_UNREACH: return IcmpError::protocol_unreachable;
-    case ICMP_PORT_UNREACH: return IcmpError::port_unreachable;
-    case ICMP_FRAG_NEEDED: return IcmpError::too_big;
+    case ICMP_NET_UNR_TOS:
+      return IcmpError::net_unreachable;
+    case ICMP_PROT_UNREACH:
+      return IcmpError::protocol_unreachable;
+    case ICMP_PORT_UNREACH:
+      return IcmpError::port_unreachable;
+    case ICMP_FRAG_NEEDED:
+      return IcmpError::too_big;
     case ICMP_NET_ANO:
     case ICMP_HOST_ANO:
-    case ICMP_PKT_FILTERED: return IcmpError::prohibited;
-    default: return IcmpError::host_unreachable;
+    case ICMP_PKT_FILTERED:
+      return IcmpError::prohibited;
+    default:
+      return IcmpError::host_unreachable;
   }
 }
 
@@ -41,10 +47,14 @@ std::optional<IcmpError> from_icmp6(std::uint8_t type, std::uint8_t code) noexce
     return IcmpError::protocol_unreachable;
   if (type != ICMP6_DST_UNREACH) return {};
   switch (code) {
-    case ICMP6_DST_UNREACH_NOROUTE: return IcmpError::net_unreachable;
-    case ICMP6_DST_UNREACH_NOPORT: return IcmpError::port_unreachable;
-    case ICMP6_DST_UNREACH_ADDR: return IcmpError::host_unreachable;
-    default: return IcmpError::prohibited;
+    case ICMP6_DST_UNREACH_NOROUTE:
+      return IcmpError::net_unreachable;
+    case ICMP6_DST_UNREACH_NOPORT:
+      return IcmpError::port_unreachable;
+    case ICMP6_DST_UNREACH_ADDR:
+      return IcmpError::host_unreachable;
+    default:
+      return IcmpError::prohibited;
   }
 }
 
@@ -52,15 +62,22 @@ std::optional<IcmpError> from_errno(int error) noexcept {
   switch (error) {
     case ENETUNREACH:
     case ENETDOWN:
-    case EAFNOSUPPORT: return IcmpError::net_unreachable;
+    case EAFNOSUPPORT:
+      return IcmpError::net_unreachable;
     case EHOSTUNREACH:
-    case EHOSTDOWN: return IcmpError::host_unreachable;
-    case ENOPROTOOPT: return IcmpError::protocol_unreachable;
-    case ECONNREFUSED: return IcmpError::port_unreachable;
+    case EHOSTDOWN:
+      return IcmpError::host_unreachable;
+    case ENOPROTOOPT:
+      return IcmpError::protocol_unreachable;
+    case ECONNREFUSED:
+      return IcmpError::port_unreachable;
     case EACCES:
-    case EPERM: return IcmpError::prohibited;
-    case EMSGSIZE: return IcmpError::too_big;
-    default: return {};
+    case EPERM:
+      return IcmpError::prohibited;
+    case EMSGSIZE:
+      return IcmpError::too_big;
+    default:
+      return {};
   }
 }
 

@@ -1,5 +1,5 @@
-// What a socket's error queue (ip(7), IP_RECVERR) says: which of our datagrams failed, why, and which
-// router or host said so; translated to the ICMP error that the client gets.
+// What a socket's error queue (ip(7), IP_RECVERR) says: which of our datagrams failed, why, and
+// which router or host said so; translated to the ICMP error that the client gets.
 #pragma once
 
 #include <array>
@@ -13,11 +13,11 @@
 namespace culvert::proxy {
 
 struct SocketError {
-  int error = 0;             // errno
-  base::Endpoint target;     // where the failed packet was going
-  base::IpAddress offender;  // who reported it; none = this host's own kernel
+  int error = 0;                            // errno
+  base::Endpoint target;                    // where the failed packet was going
+  base::IpAddress offender;                 // who reported it; none = this host's own kernel
   std::optional<netstack::IcmpError> icmp;  // none: nothing a client should hear of
-  std::uint32_t mtu = 0;     // with too_big
+  std::uint32_t mtu = 0;                    // with too_big
   std::array<std::byte, 64> payload;  // the start of what the report quotes of the failed packet
   std::size_t payload_size = 0;
 };

@@ -28,7 +28,9 @@ void Flow::touch() noexcept {
   const base::Time now = context_.now;
   // Once a second is exact enough to find the idlest.
   if (now - last_active_ >= std::chrono::seconds(1) && client_hook.is_linked()) {
-    FlowList& list = kind_ == Kind::udp ? client_.udp : kind_ == Kind::echo ? client_.echo : client_.tcp;
+    FlowList& list = kind_ == Kind::udp    ? client_.udp
+                     : kind_ == Kind::echo ? client_.echo
+                                           : client_.tcp;
     client_hook.unlink();
     list.push_back(*this);
   }
@@ -43,7 +45,9 @@ FlowTable::FlowTable(const Limits& limits, base::WorkerCounters& counters, base:
   if (limits_.tcp_flows_total == 0) limits_.tcp_flows_total = descriptors_;
 }
 
-FlowTable::~FlowTable() { close_all(); }
+FlowTable::~FlowTable() {
+  close_all();
+}
 
 void FlowTable::close_list(FlowList& list) noexcept {
   while (!list.empty()) list.front().close();
@@ -92,8 +96,7 @@ bool FlowTable::admit_rate(ClientState& client, base::Time now) noexcept {
 
 std::optional<base::Drop> FlowTable::admit_tcp(ClientState& client, base::Time now) noexcept {
   const Limits& own = client.config.limits;
-  if (client.tcp_open >= own.tcp_flows || tcp_ >= limits_.tcp_flows_total ||
-      !has_descriptor())
+  if (client.tcp_open >= own.tcp_flows || tcp_ >= limits_.tcp_flows_total || !has_descriptor())
     return base::Drop::flow_cap;
   if (client.dialling >= own.tcp_dials || dials_ >= limits_.tcp_dials_total)
     return base::Drop::dial_cap;
@@ -166,8 +169,12 @@ void FlowTable::remove(Flow& flow) noexcept {
   left_.push_back(std::move(flow.self_));
 }
 
-void FlowTable::dial_started(ClientState& client) noexcept { ++dials_, ++client.dialling; }
-void FlowTable::dial_ended(ClientState& client) noexcept { --dials_, --client.dialling; }
+void FlowTable::dial_started(ClientState& client) noexcept {
+  ++dials_, ++client.dialling;
+}
+void FlowTable::dial_ended(ClientState& client) noexcept {
+  --dials_, --client.dialling;
+}
 
 Flow* FlowTable::find(const base::FlowKey& key) const noexcept {
   const auto found = by_key_.find(key);

@@ -1,5 +1,6 @@
-// FlowTable: the clients, their flows, the limits, and the deadlines. It owns every flow from add() to
-// remove(); a flow that left stays in memory until collect(), so that it may close itself anywhere.
+// FlowTable: the clients, their flows, the limits, and the deadlines. It owns every flow from add()
+// to remove(); a flow that left stays in memory until collect(), so that it may close itself
+// anywhere.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -16,12 +17,13 @@
 
 namespace culvert::proxy {
 
-using FlowList = boost::intrusive::list<
-    Flow, boost::intrusive::member_hook<Flow, AutoUnlink, &Flow::client_hook>,
-    boost::intrusive::constant_time_size<false>>;
-using DirtyList = boost::intrusive::list<
-    Flow, boost::intrusive::member_hook<Flow, AutoUnlink, &Flow::dirty_hook>,
-    boost::intrusive::constant_time_size<false>>;
+using FlowList =
+    boost::intrusive::list<Flow,
+                           boost::intrusive::member_hook<Flow, AutoUnlink, &Flow::client_hook>,
+                           boost::intrusive::constant_time_size<false>>;
+using DirtyList =
+    boost::intrusive::list<Flow, boost::intrusive::member_hook<Flow, AutoUnlink, &Flow::dirty_hook>,
+                           boost::intrusive::constant_time_size<false>>;
 
 struct ClientState : Client {
   using Client::Client;

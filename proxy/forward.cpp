@@ -16,7 +16,9 @@ constexpr auto pause_time = std::chrono::seconds(1);
 ForwardListener::ForwardListener(Context& context, const Forward& forward)
     : context_(context), forward_(forward), socket_(context.io, forward.listen_fd) {}
 
-ForwardListener::~ForwardListener() { stop(); }
+ForwardListener::~ForwardListener() {
+  stop();
+}
 
 void ForwardListener::stop() noexcept {
   wheel_hook.unlink();

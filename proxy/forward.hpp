@@ -1,8 +1,8 @@
 // Port forwards: a host listen socket whose connections and datagrams go to a client.
 //
-// The client sees the remote's own address and port, so that its logs are true. Where that cannot be
-// (another IP version, or a remote that is this host and whose address means the client itself), it
-// sees the tunnel address and a port of ours.
+// The client sees the remote's own address and port, so that its logs are true. Where that cannot
+// be (another IP version, or a remote that is this host and whose address means the client itself),
+// it sees the tunnel address and a port of ours.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>

@@ -37,8 +37,7 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
   }
   const base::FlowKey key{forward_.to, seen_as(remote), base::Protocol::udp};
   if (!key.server.address) return nullptr;
-  auto flow =
-      std::make_shared<ForwardFlow>(context_, *client, shared_from_this(), key, remote);
+  auto flow = std::make_shared<ForwardFlow>(context_, *client, shared_from_this(), key, remote);
   ForwardFlow* const opened = flow.get();
   if (!context_.table.insert(key, *opened)) return nullptr;
   flows_[remote] = opened;
@@ -66,8 +65,8 @@ void ForwardListener::send_to_remote(const base::Endpoint& remote, base::Bytes p
     std::memcpy(&address, &mapped, sizeof mapped);
     used = sizeof mapped;
   }
-  if (::sendto(socket_.native_handle(), payload.data(), payload.size(),
-               MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), used) < 0)
+  if (::sendto(socket_.native_handle(), payload.data(), payload.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), used) < 0)
     context_.counters.drops.add(base::Drop::host_refused);
 }
 

@@ -72,8 +72,7 @@ bool is_local_shortage(int error) noexcept {
 SendControl::SendControl(const base::IpAddress& family_of, int ttl, int tos,
                          int segment_size) noexcept {
   const bool v4 = family_of.is_v4();
-  if (ttl >= 0)
-    add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_HOPLIMIT, &ttl, sizeof ttl);
+  if (ttl >= 0) add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_HOPLIMIT, &ttl, sizeof ttl);
   if (tos >= 0) add(v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos, sizeof tos);
   if (segment_size >= 0) {
     const auto size = std::uint16_t(segment_size);

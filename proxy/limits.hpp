@@ -11,24 +11,24 @@ namespace culvert::proxy {
 struct Limits {
   // per client
   std::size_t tcp_flows = 4096;
-  std::size_t tcp_dials = 128;         // in flight
+  std::size_t tcp_dials = 128;  // in flight
   std::size_t new_flows_per_second = 200;
   std::size_t new_flows_burst = 1000;
   std::size_t udp_mappings = 1024;
-  std::size_t echo_per_second = 50;    // and ICMP errors
+  std::size_t echo_per_second = 50;  // and ICMP errors
   // per worker (the supervisor divides the global ones by the number of workers)
-  std::size_t tcp_flows_total = 0;     // 0 = from RLIMIT_NOFILE, less `reserved_descriptors`
+  std::size_t tcp_flows_total = 0;  // 0 = from RLIMIT_NOFILE, less `reserved_descriptors`
   std::size_t tcp_dials_total = 2048;
   std::size_t new_flows_per_second_total = 2000;
   std::size_t udp_mappings_total = 32768;
   std::size_t reserved_descriptors = 64;
 
-  std::chrono::seconds tcp_idle{7440};       // 2 h 4 min (RFC 5382 REQ-5)
+  std::chrono::seconds tcp_idle{7440};  // 2 h 4 min (RFC 5382 REQ-5)
   std::chrono::seconds tcp_half_closed{300};
-  std::chrono::seconds tcp_dial{60};         // the kernel's own limit may come first
-  std::chrono::seconds tcp_no_progress{900}; // a client that acknowledges nothing
+  std::chrono::seconds tcp_dial{60};          // the kernel's own limit may come first
+  std::chrono::seconds tcp_no_progress{900};  // a client that acknowledges nothing
   std::chrono::seconds udp_idle{120};
-  std::chrono::seconds udp_idle_dns{30};     // towards port 53
+  std::chrono::seconds udp_idle_dns{30};  // towards port 53
   std::chrono::seconds echo_idle{30};
 };
 

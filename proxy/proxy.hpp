@@ -4,7 +4,8 @@
 // is an object of its own (tcp_flow, udp_flow, echo_flow); the flow table owns them, counts them
 // against the limits and sweeps the idle ones.
 //
-// One thread, one io_context. "Asio says when, we make the system call": an idle flow owns no buffer.
+// One thread, one io_context. "Asio says when, we make the system call": an idle flow owns no
+// buffer.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -25,7 +26,7 @@ namespace culvert::proxy {
 struct Forward {
   int listen_fd = -1;  // bound (and listening, for TCP) by the supervisor; not owned
   base::Protocol protocol = base::Protocol::tcp;
-  base::Endpoint to;   // inside the tunnel
+  base::Endpoint to;  // inside the tunnel
 };
 
 class Proxy {
@@ -36,7 +37,7 @@ class Proxy {
     std::vector<base::Prefix> own;  // addresses of this host, tunnel prefixes
     std::vector<std::uint16_t> listen_ports;
     base::IpAddress source4, source6;  // egress.source_address; none = the kernel's choice
-    bool refuse_with_icmp = false;     // a refused TCP connect: ICMP port unreachable instead of RST
+    bool refuse_with_icmp = false;  // a refused TCP connect: ICMP port unreachable instead of RST
     netstack::Stack::Config stack;
   };
 
@@ -55,7 +56,8 @@ class Proxy {
 
   // An inner packet from the tunnel.
   void input(base::Packet packet, base::Time now) noexcept;
-  // Once per loop turn: writes what the turn gathered for each host socket, then the stack's output.
+  // Once per loop turn: writes what the turn gathered for each host socket, then the stack's
+  // output.
   void flush(base::Time now) noexcept;
   void tick(base::Time now) noexcept;
   base::Time next_deadline() const noexcept;

@@ -166,7 +166,8 @@ void TcpFlow::on_origin_end() noexcept {
   context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
 }
 
-// The origin reset the connection: the client is to see the same, behind the bytes that came before.
+// The origin reset the connection: the client is to see the same, behind the bytes that came
+// before.
 void TcpFlow::on_origin_error() noexcept {
   up_failed_ = true;
   up_ = {};

@@ -8,9 +8,11 @@
 //
 // Up: on_data appends to `up_`; once per loop turn one sendmsg writes it to the host, and what the
 // host took opens the client's window. Down: the host is read only while the connection has send
-// space; what was read stays in `down_` until the client has acknowledged it. There is no other queue.
+// space; what was read stays in `down_` until the client has acknowledged it. There is no other
+// queue.
 //
-// A forward's flow starts at `handshake`, with the accepted host socket, and is the same after that.
+// A forward's flow starts at `handshake`, with the accepted host socket, and is the same after
+// that.
 #pragma once
 
 #include <optional>
@@ -82,7 +84,7 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   std::optional<netstack::PendingSyn> syn_;
   netstack::Chain up_;
   DownBuffer down_;
-  base::Bytes unsent_;     // the end of `down_` that the connection had no memory for
+  base::Bytes unsent_;  // the end of `down_` that the connection had no memory for
   std::unique_ptr<netstack::TcpConnection> connection_;
   boost::asio::posix::stream_descriptor host_;
 };

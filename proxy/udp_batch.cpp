@@ -7,7 +7,9 @@
 
 namespace culvert::proxy {
 
-UdpBatch::UdpBatch() : arena_(new std::byte[arena_size]) { items_.reserve(max_items); }
+UdpBatch::UdpBatch() : arena_(new std::byte[arena_size]) {
+  items_.reserve(max_items);
+}
 
 bool UdpBatch::add(Queue& queue, OutgoingDatagram datagram, base::Bytes payload) noexcept {
   if (items_.size() == max_items || payload.size() > arena_size - used_) return false;

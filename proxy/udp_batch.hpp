@@ -1,6 +1,6 @@
-// The shared buffers of UDP: what clients sent in this loop turn, gathered per mapping and sent with
-// few system calls (sendmmsg, UDP_SEGMENT); and what one receive call brings in (recvmmsg, UDP_GRO).
-// A worker has one of each, so an idle mapping owns none.
+// The shared buffers of UDP: what clients sent in this loop turn, gathered per mapping and sent
+// with few system calls (sendmmsg, UDP_SEGMENT); and what one receive call brings in (recvmmsg,
+// UDP_GRO). A worker has one of each, so an idle mapping owns none.
 #pragma once
 
 #include <sys/socket.h>
@@ -43,7 +43,8 @@ class UdpBatch {
   // False when there is no room: flush every queue, then clear().
   bool add(Queue& queue, OutgoingDatagram datagram, base::Bytes payload) noexcept;
   // Sends a queue on `fd`. `dont_fragment` is how the socket is set, and is kept so. What the host
-  // does not take goes to on_refused(datagram, error), which returns true to have it tried once more.
+  // does not take goes to on_refused(datagram, error), which returns true to have it tried once
+  // more.
   template <class OnRefused>
   void send(Queue& queue, int fd, bool& dont_fragment, OnRefused&& on_refused) noexcept;
   void clear() noexcept { items_.clear(), used_ = 0; }
@@ -53,7 +54,7 @@ class UdpBatch {
   static constexpr std::size_t arena_size = 1 << 20;
   static constexpr std::size_t max_items = 2048;
   static constexpr std::size_t max_messages = 32;
-  static constexpr std::size_t max_segments = 64;    // the kernel's UDP_MAX_SEGMENTS of old
+  static constexpr std::size_t max_segments = 64;  // the kernel's UDP_MAX_SEGMENTS of old
   static constexpr std::size_t max_run_bytes = 65000;
 
   struct Message {

@@ -17,8 +17,9 @@ using netstack::IcmpError;
 constexpr auto check_time = std::chrono::seconds(30);
 // Receive calls of one mapping in a loop turn.
 constexpr int receive_rounds = 4;
-// A socket with so much to read at once gains from UDP_GRO.
+// A socket with so much to read at once gains from UDP_GRO and a larger buffer.
 constexpr int busy_messages = 4;
+constexpr int busy_receive_buffer = 2 << 20;
 
 bool is_own_send_error(int error) noexcept {
   return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM;
@@ -132,8 +133,9 @@ void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
 
 void UdpFlow::on_turn() noexcept {
   if (closed_) return;
-  context_.batch.send(queue_, fd(), dont_fragment_,
-                      [this](const OutgoingDatagram& d, int error) { return on_refused(d, error); });
+  context_.batch.send(queue_, fd(), dont_fragment_, [this](const OutgoingDatagram& d, int error) {
+    return on_refused(d, error);
+  });
 }
 
 bool UdpFlow::on_refused(const OutgoingDatagram& datagram, int error) noexcept {
@@ -177,9 +179,16 @@ void UdpFlow::receive() noexcept {
       continue;
     }
     for (int i = 0; i < count && !closed_; ++i) deliver(context_.receiver[std::size_t(i)]);
-    if (count >= busy_messages && !gro_) gro_ = set_option(fd(), SOL_UDP, UDP_GRO, 1);
+    if (count >= busy_messages && !busy_) become_busy();
     if (count < UdpReceiver::max_messages) return;
   }
+}
+
+// Worth two system calls and kernel memory only for a mapping with much to receive.
+void UdpFlow::become_busy() noexcept {
+  busy_ = true;
+  set_option(fd(), SOL_UDP, UDP_GRO, 1);
+  set_option(fd(), SOL_SOCKET, SO_RCVBUF, busy_receive_buffer);
 }
 
 void UdpFlow::deliver(const UdpReceiver::Received& received) noexcept {
@@ -229,7 +238,8 @@ base::Time UdpFlow::on_deadline(base::Time now) noexcept {
 void UdpFlow::close() noexcept {
   if (closed_) return;
   closed_ = true;
-  if (!queue_.empty()) context_.batch.send(queue_, fd(), dont_fragment_, [](auto&, int) { return false; });
+  if (!queue_.empty())
+    context_.batch.send(queue_, fd(), dont_fragment_, [](auto&, int) { return false; });
   boost::system::error_code ignored;
   host_.close(ignored);
   context_.table.erase(mapping_key(from_));

@@ -1,9 +1,9 @@
 // UdpFlow: the mapping of one client endpoint (RFC 4787): one unconnected host socket, whatever the
-// destinations (endpoint-independent mapping), on the client's own port where it is free. Replies pass
-// from addresses the client has sent to, or from anyone with `full_cone`.
+// destinations (endpoint-independent mapping), on the client's own port where it is free. Replies
+// pass from addresses the client has sent to, or from anyone with `full_cone`.
 //
-// With IP_RECVERR the socket's error queue says which datagram failed where; the client gets the same
-// ICMP error from the same router, quoting its own packet. That is what makes traceroute work.
+// With IP_RECVERR the socket's error queue says which datagram failed where; the client gets the
+// same ICMP error from the same router, quoting its own packet. That is what makes traceroute work.
 #pragma once
 
 #include <unordered_set>
@@ -67,6 +67,7 @@ class UdpFlow final : public Flow {
   bool on_refused(const OutgoingDatagram& datagram, int error) noexcept;
   void wait_readable() noexcept;
   void receive() noexcept;
+  void become_busy() noexcept;
   void deliver(const UdpReceiver::Received& received) noexcept;
   void drain_errors() noexcept;
   void report(const SocketError& error) noexcept;
@@ -76,7 +77,7 @@ class UdpFlow final : public Flow {
   const base::Endpoint from_;  // the client's
   bool closed_ = false;
   bool dont_fragment_ = false;
-  bool gro_ = false;
+  bool busy_ = false;
   bool only_dns_ = true;
   UdpBatch::Queue queue_;
   Targets targets_;

@@ -5,7 +5,8 @@
 namespace culvert::proxy {
 
 Targets::Target* Targets::find(const base::Endpoint& endpoint) noexcept {
-  if (recent_ < targets_.size() && targets_[recent_].endpoint == endpoint) return &targets_[recent_];
+  if (recent_ < targets_.size() && targets_[recent_].endpoint == endpoint)
+    return &targets_[recent_];
   for (std::size_t i = 0; i < targets_.size(); ++i)
     if (targets_[i].endpoint == endpoint) return recent_ = i, &targets_[i];
   return nullptr;

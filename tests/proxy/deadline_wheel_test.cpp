@@ -9,7 +9,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-base::Time at(base::Duration since) { return base::Time(1000s) + since; }
+base::Time at(base::Duration since) {
+  return base::Time(1000s) + since;
+}
 
 struct Probe final : proxy::Timed {
   base::Time on_deadline(base::Time now) noexcept override {

@@ -4,7 +4,8 @@
 using namespace culvert;
 using namespace culvert::test;
 
-TEST_CASE("a ping is answered by the origin itself, or is unreachable where the system forbids it") {
+TEST_CASE(
+    "a ping is answered by the origin itself, or is unreachable where the system forbids it") {
   World world;
   const ByteVector payload = pattern(56);
   world.inject(build_echo(ip("10.8.0.2"), ip("127.0.0.1"), 0x1234, 7, payload));
@@ -14,7 +15,8 @@ TEST_CASE("a ping is answered by the origin itself, or is unreachable where the 
     CHECK(got->icmp->type == 0);
     CHECK(got->icmp->identifier() == 0x1234);
     CHECK(got->icmp->sequence() == 7);
-    CHECK(std::equal(payload.begin(), payload.end(), got->icmp->payload.begin(), got->icmp->payload.end()));
+    CHECK(std::equal(payload.begin(), payload.end(), got->icmp->payload.begin(),
+                     got->icmp->payload.end()));
     CHECK(got->ip.source == ip("127.0.0.1"));
   } else {
     CHECK(got->icmp->type == 3);

@@ -117,13 +117,15 @@ constexpr Form denied[] = {
 static_assert(std::size(denied) >= 60);
 
 constexpr const char* permitted[] = {
-    "1.1.1.1",          "8.8.8.8",           "9.255.255.255",     "11.0.0.0",
-    "100.63.255.255",   "100.128.0.0",       "128.0.0.1",         "126.255.255.255",
-    "169.253.255.255",  "169.255.0.0",       "172.15.255.255",    "172.32.0.0",
-    "192.0.0.193",      "192.167.255.255",   "192.169.0.0",       "223.255.255.255",
-    "168.63.129.17",    "203.0.113.8",       "2606:4700::1111",   "2001:db8:77::2",
-    "::ffff:8.8.8.8",   "64:ff9b::808:808",  "2002:808:808::1",   "2001:0:808:808:0:0:f7f7:f7f7",
-    "fbff::1",          "fe00::1",           "2001:db8::5efe:8.8.8.8",
+    "1.1.1.1",          "8.8.8.8",         "9.255.255.255",
+    "11.0.0.0",         "100.63.255.255",  "100.128.0.0",
+    "128.0.0.1",        "126.255.255.255", "169.253.255.255",
+    "169.255.0.0",      "172.15.255.255",  "172.32.0.0",
+    "192.0.0.193",      "192.167.255.255", "192.169.0.0",
+    "223.255.255.255",  "168.63.129.17",   "203.0.113.8",
+    "2606:4700::1111",  "2001:db8:77::2",  "::ffff:8.8.8.8",
+    "64:ff9b::808:808", "2002:808:808::1", "2001:0:808:808:0:0:f7f7:f7f7",
+    "fbff::1",          "fe00::1",         "2001:db8::5efe:8.8.8.8",
 };
 
 }  // namespace
@@ -191,7 +193,8 @@ TEST_CASE("culvert's own ports on this host stay closed under any rule") {
 }
 
 TEST_CASE("a metadata host is opened by its own address alone, not by its range") {
-  CHECK_FALSE(policy(rules({"fc00::/7"})).allows({ip("fd00:ec2::254"), 80}, Protocol::tcp, nullptr));
+  CHECK_FALSE(
+      policy(rules({"fc00::/7"})).allows({ip("fd00:ec2::254"), 80}, Protocol::tcp, nullptr));
   CHECK(policy(rules({"fd00:ec2::254"})).allows({ip("fd00:ec2::254"), 80}, Protocol::tcp, nullptr));
 }
 
@@ -232,7 +235,8 @@ TEST_CASE("a rule's text is read and written back") {
     std::string want = back;
     if (want != written)
       for (const char* full : {"/32", "/128"})
-        if (const auto at = want.find(full); at != want.npos) want.erase(at, std::string(full).size());
+        if (const auto at = want.find(full); at != want.npos)
+          want.erase(at, std::string(full).size());
     CHECK(written == want);
     const auto again = EgressRule::parse(written);
     REQUIRE(again);
@@ -243,8 +247,8 @@ TEST_CASE("a rule's text is read and written back") {
 TEST_CASE("a rule that is not one is refused") {
   for (const char* text :
        {"", "x", "10.0.0.0/33", "10.0.0.1:", "10.0.0.1:70000", "10.0.0.1:90-80", "10.0.0.1:1-2-3",
-        "10.0.0.0/8/sctp", "10.0.0.1:80/icmp", "[fd00::1", "[fd00::1]:", "[fd00::1]x", "[10.0.0.1]:80",
-        "10.0.0.1:-5", "10.0.0.1:+5", "10.0.0.1: 5", "/8", ":80"}) {
+        "10.0.0.0/8/sctp", "10.0.0.1:80/icmp", "[fd00::1", "[fd00::1]:", "[fd00::1]x",
+        "[10.0.0.1]:80", "10.0.0.1:-5", "10.0.0.1:+5", "10.0.0.1: 5", "/8", ":80"}) {
     INFO(text);
     CHECK_FALSE(EgressRule::parse(text));
   }

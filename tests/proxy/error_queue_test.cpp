@@ -78,7 +78,8 @@ TEST_CASE("a datagram over the MTU is refused with the MTU when it may not be fr
   sockaddr_storage to;
   const socklen_t size = base::Endpoint{address, 9}.to_sockaddr(to);
   const std::string big(65507, 'x');
-  const auto sent = ::sendto(fd.get(), big.data(), big.size(), 0, reinterpret_cast<sockaddr*>(&to), size);
+  const auto sent =
+      ::sendto(fd.get(), big.data(), big.size(), 0, reinterpret_cast<sockaddr*>(&to), size);
   if (sent >= 0) return;  // a loopback device with a larger MTU than a datagram
   CHECK(errno == EMSGSIZE);
   const auto error = proxy::next_socket_error(fd.get());

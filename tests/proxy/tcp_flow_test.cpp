@@ -119,7 +119,8 @@ TEST_CASE("the client's FIN passes and the answer still comes") {
   const std::string answer(200'000, 'a');
   std::size_t written = 0;
   CHECK(o.client.run_until([&] {
-    const ssize_t n = ::send(o.host.get(), answer.data() + written, answer.size() - written, MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(o.host.get(), answer.data() + written, answer.size() - written, MSG_NOSIGNAL);
     if (n > 0) written += std::size_t(n);
     return o.client.received.size() == answer.size();
   }));
@@ -172,7 +173,8 @@ TEST_CASE("an origin that never reads closes the client's window, and then gets 
   std::size_t sent = 0, stalled = 0;
   world.run_until([&] {
     o.client.receive();
-    const std::size_t n = o.client.send_some(base::Bytes(data).subspan(sent, std::min<std::size_t>(data.size() - sent, 60000)));
+    const std::size_t n = o.client.send_some(
+        base::Bytes(data).subspan(sent, std::min<std::size_t>(data.size() - sent, 60000)));
     sent += n;
     stalled = n ? 0 : stalled + 1;
     return stalled > 50 || sent == data.size();
@@ -180,7 +182,8 @@ TEST_CASE("an origin that never reads closes the client's window, and then gets 
   CHECK(sent < data.size());
   ByteVector got;
   CHECK(o.client.run_until([&] {
-    sent += o.client.send_some(base::Bytes(data).subspan(sent, std::min<std::size_t>(data.size() - sent, 60000)));
+    sent += o.client.send_some(
+        base::Bytes(data).subspan(sent, std::min<std::size_t>(data.size() - sent, 60000)));
     const std::string part = o.read_host();
     const base::Bytes bytes = bytes_of(part);
     got.insert(got.end(), bytes.begin(), bytes.end());
@@ -197,8 +200,10 @@ TEST_CASE("a client that acknowledges nothing stops the reading of the origin") 
   std::size_t written = 0, stalled = 0;
   world.run_until([&] {
     const ssize_t n = ::send(o.host.get(), data.data(), data.size(), MSG_NOSIGNAL);
-    if (n > 0) written += std::size_t(n), stalled = 0;
-    else ++stalled;
+    if (n > 0)
+      written += std::size_t(n), stalled = 0;
+    else
+      ++stalled;
     return stalled > 100;
   });
   CHECK(stalled > 100);
@@ -247,7 +252,8 @@ TEST_CASE("a client over its rate of new flows is met with silence") {
   limits.new_flows_per_second = 1, limits.new_flows_burst = 3;
   World world(World::config(), limits);
   Origin origin(SOCK_STREAM);
-  for (std::uint16_t port = 41000; port < 41010; ++port) HandClient(world, origin.endpoint(), port).send(F::syn);
+  for (std::uint16_t port = 41000; port < 41010; ++port)
+    HandClient(world, origin.endpoint(), port).send(F::syn);
   world.settle();
   CHECK(world.peer.tcp_flows.get() == 3);
   CHECK(world.drops(base::Drop::flow_rate) == 7);
@@ -262,14 +268,17 @@ TEST_CASE("a removed client's flows are reset on both sides at once") {
   CHECK(world.run_until([&] { return o.read_host(), o.last_error == ECONNRESET; }));
 }
 
-TEST_CASE("a forward carries a host connection to the client, which sees the tunnel address for a local one") {
+TEST_CASE(
+    "a forward carries a host connection to the client, which sees the tunnel address for a local "
+    "one") {
   World world;
   Origin listener(SOCK_STREAM);
   world.proxy.add_forward({listener.fd.get(), base::Protocol::tcp, {ip("10.8.0.2"), 80}});
   const auto remote = proxy::open_socket(ip("127.0.0.1"), SOCK_STREAM);
   proxy::connect_to(remote.get(), listener.endpoint());
   std::optional<Sent> syn;
-  REQUIRE(world.run_until([&] { return bool(syn = world.find([](const Sent& s) { return s.has(F::syn); })); }));
+  REQUIRE(world.run_until(
+      [&] { return bool(syn = world.find([](const Sent& s) { return s.has(F::syn); })); }));
   CHECK(syn->ip.source == ip("10.8.0.1"));
   CHECK(syn->tcp->destination_port == 80);
   HandClient client(world, {syn->ip.source, syn->tcp->source_port}, 80);

@@ -8,7 +8,8 @@ using namespace std::chrono_literals;
 namespace {
 
 base::FlowKey key_to(const base::Endpoint& server, std::uint16_t port = 40000) {
-  return {{server.address.is_v4() ? ip("10.8.0.2") : ip("fd08::2"), port}, server, base::Protocol::udp};
+  return {
+      {server.address.is_v4() ? ip("10.8.0.2") : ip("fd08::2"), port}, server, base::Protocol::udp};
 }
 void send(World& world, const base::FlowKey& key, std::string_view text, std::uint8_t ttl = 64) {
   world.inject(build_udp({.key = key, .ttl = ttl}, bytes_of(text)));
@@ -48,7 +49,8 @@ TEST_CASE("datagrams pass both ways, an empty one too, over IPv4 and IPv6") {
   }
 }
 
-TEST_CASE("one client endpoint is one host endpoint, to whatever destination, on its own port if free") {
+TEST_CASE(
+    "one client endpoint is one host endpoint, to whatever destination, on its own port if free") {
   World world;
   Origin a(SOCK_DGRAM), b(SOCK_DGRAM);
   send(world, key_to(a.endpoint(), 40123), "1");
@@ -99,7 +101,8 @@ TEST_CASE("a closed port is told to the client, from the origin, quoting its own
     const auto quoted = error->icmp->payload;
     const std::size_t header = key.server.address.is_v4() ? 20 : 40;
     REQUIRE(quoted.size() >= header + 8);
-    CHECK(std::equal(sent.begin() + std::ptrdiff_t(header), sent.begin() + std::ptrdiff_t(header) + 8,
+    CHECK(std::equal(sent.begin() + std::ptrdiff_t(header),
+                     sent.begin() + std::ptrdiff_t(header) + 8,
                      quoted.begin() + std::ptrdiff_t(header)));
   }
 }
@@ -263,7 +266,8 @@ TEST_CASE("a UDP forward carries datagrams to the client and its answers back") 
   REQUIRE(in);
   CHECK(in->text() == "knock");
   CHECK(in->udp->destination_port == 5000);
-  send(world, {{ip("10.8.0.2"), 5000}, {in->ip.source, in->udp->source_port}, base::Protocol::udp}, "who?");
+  send(world, {{ip("10.8.0.2"), 5000}, {in->ip.source, in->udp->source_port}, base::Protocol::udp},
+       "who?");
   const auto got = wait_at(world, remote);
   REQUIRE(got);
   CHECK(text_of(got->first) == "who?");

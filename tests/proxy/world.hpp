@@ -25,14 +25,17 @@ inline base::Endpoint local_of(int fd) {
 
 // A real socket on loopback that plays the origin.
 struct Origin {
-  explicit Origin(int type, const char* address = "127.0.0.1") : fd(proxy::open_socket(ip(address), type)) {
+  explicit Origin(int type, const char* address = "127.0.0.1")
+      : fd(proxy::open_socket(ip(address), type)) {
     const int one = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     proxy::bind_to(fd.get(), {ip(address), 0});
     if (type == SOCK_STREAM) ::listen(fd.get(), 64);
   }
   base::Endpoint endpoint() const { return local_of(fd.get()); }
-  FileDescriptor accept() { return FileDescriptor(::accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK)); }
+  FileDescriptor accept() {
+    return FileDescriptor(::accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK));
+  }
   // One datagram and where it came from.
   std::optional<std::pair<ByteVector, base::Endpoint>> receive() {
     ByteVector data(65536);
@@ -61,11 +64,14 @@ class World {
     c.stack.address4 = ip("10.8.0.1"), c.stack.address6 = ip("fd08::1");
     return c;
   }
-  explicit World(proxy::Proxy::Config c = config(), proxy::Limits limits = {}, bool full_cone = false)
-      : proxy(io, std::move(c), [this](const base::Pieces& p) { take(p); }, random, counters) {
+  explicit World(proxy::Proxy::Config c = config(), proxy::Limits limits = {},
+                 bool full_cone = false)
+      : proxy(
+            io, std::move(c), [this](const base::Pieces& p) { take(p); }, random, counters) {
     proxy.tick(now);
     proxy::ClientConfig client_config;
-    client_config.addresses = {*base::Prefix::parse("10.8.0.2/32"), *base::Prefix::parse("fd08::2/128")};
+    client_config.addresses = {*base::Prefix::parse("10.8.0.2/32"),
+                               *base::Prefix::parse("fd08::2/128")};
     client_config.limits = limits;
     client_config.full_cone = full_cone;
     client = &proxy.add_client(client_config, peer, now);
@@ -195,10 +201,9 @@ class HandClient {
   void receive() {
     bool news = false;
     while (auto sent = world_.find([&](const Sent& s) {
-             return s.tcp && s.ip.source == key.server.address &&
-                    s.tcp->destination_port == key.client.port &&
-                    s.tcp->source_port == key.server.port;
-           })) {
+      return s.tcp && s.ip.source == key.server.address &&
+             s.tcp->destination_port == key.client.port && s.tcp->source_port == key.server.port;
+    })) {
       const F& tcp = *sent->tcp;
       if (tcp.flags & F::rst) reset = true;
       if (tcp.flags & F::syn) expected = tcp.sequence + 1, established = news = true;
@@ -210,7 +215,8 @@ class HandClient {
         expected += std::uint32_t(tcp.payload.size());
         news = true;
       }
-      if ((tcp.flags & F::fin) && tcp.sequence + tcp.payload.size() == expected) fin = news = true, ++expected;
+      if ((tcp.flags & F::fin) && tcp.sequence + tcp.payload.size() == expected)
+        fin = news = true, ++expected;
     }
     if (news && !silent) send(F::ack);
   }
