@@ -68,9 +68,8 @@ std::uint32_t AllowedIps::new_node(const Bits& bits, unsigned length, bool v6) {
 bool AllowedIps::insert(const base::Prefix& prefix, Owner& owner) {
   if (!prefix.address()) return false;
   // Two nodes are the most that one prefix adds; links into nodes_ must not move while it does.
-  for (int have = 0; have < 2; ++have) {
+  while (free_ == none || nodes_[free_].next == none) {
     const auto index = std::uint32_t(nodes_.size());
-    if (free_ != none && (have == 1 || nodes_[free_].next != none)) break;
     nodes_.emplace_back().next = free_;
     free_ = index;
   }

@@ -39,6 +39,14 @@ Hash32 cookie_key_of(const PublicKey& replier) noexcept {
   return labelled_key("cookie--", replier);
 }
 
+Mac16 cookie_of(base::Bytes secret, const base::Endpoint& from) noexcept {
+  std::array<std::byte, 2> port;
+  base::store_be16(port.data(), from.port);
+  base::Pieces input(from.address.bytes());
+  input.add(port);
+  return mac(secret, input);
+}
+
 CookieServer::CookieServer(const PrivateKey& private_key, const PublicKey& public_key) noexcept
     : mac1_key_(mac1_key_of(public_key)), cookie_key_(cookie_key_of(public_key)) {
   static constexpr std::string_view purpose = "culvert cookie secret";
@@ -53,26 +61,20 @@ bool CookieServer::mac1_valid(base::Bytes message) const noexcept {
 }
 
 bool CookieServer::mac2_valid(base::Bytes message, const base::Endpoint& from,
-                              base::Time now) noexcept {
+                              base::Time now) const noexcept {
   if (base::is_zero_constant_time(mac2_of(message))) return false;
   const base::Bytes signed_part = message.first(message.size() - mac2_offset_from_end);
   // mac2 := MAC(L_m, msg_b). The previous two minutes count too, or a fresh cookie could be void.
   const std::uint64_t epoch = epoch_of(now);
   for (const std::uint64_t made : {epoch, epoch - 1})
-    if (base::equal_constant_time(mac(cookie_for(from, made), signed_part), mac2_of(message)))
+    if (base::equal_constant_time(mac(cookie_of(secret_of(made), from), signed_part),
+                                  mac2_of(message)))
       return true;
   return false;
 }
 
-Mac16 CookieServer::cookie_for(const base::Endpoint& from, std::uint64_t epoch) const noexcept {
-  // tau := MAC(R_m, A_m')
-  const Le64 number = epoch;
-  std::array<std::byte, 2> port;
-  base::store_be16(port.data(), from.port);
-  base::Pieces input(number.bytes);
-  input.add(from.address.bytes());
-  input.add(port);
-  return mac(secret_.bytes(), input);
+Hash32 CookieServer::secret_of(std::uint64_t epoch) const noexcept {
+  return hmac(secret_.bytes(), base::Bytes(Le64(epoch).bytes));
 }
 
 CookieReply CookieServer::create_reply(base::Bytes message, std::uint32_t sender,
@@ -82,7 +84,7 @@ CookieReply CookieServer::create_reply(base::Bytes message, std::uint32_t sender
   reply.receiver = sender;
   random.fill(reply.nonce);
   // msg.cookie := XAEAD(HASH(LABEL_COOKIE || S_pub_m), msg.nonce, tau, M)
-  const Mac16 cookie = cookie_for(from, epoch_of(now));
+  const Mac16 cookie = cookie_of(secret_of(epoch_of(now)), from);
   xseal(cookie_key_, reply.nonce, cookie, mac1_of(message), reply.sealed_cookie);
   return reply;
 }

@@ -16,6 +16,8 @@ namespace culvert::wg {
 // KEY := HASH(label || public key)
 Hash32 mac1_key_of(const PublicKey& receiver) noexcept;
 Hash32 cookie_key_of(const PublicKey& replier) noexcept;
+// tau := MAC(R, A): the cookie of a source address and port.
+Mac16 cookie_of(base::Bytes secret, const base::Endpoint& from) noexcept;
 
 class CookieServer {
  public:
@@ -23,19 +25,18 @@ class CookieServer {
 
   // `message` is a whole initiation or response; its MACs are its last 32 bytes.
   bool mac1_valid(base::Bytes message) const noexcept;
-  bool mac2_valid(base::Bytes message, const base::Endpoint& from, base::Time now) noexcept;
+  bool mac2_valid(base::Bytes message, const base::Endpoint& from, base::Time now) const noexcept;
   // Answers `message`, whose sender chose the index `sender`.
   CookieReply create_reply(base::Bytes message, std::uint32_t sender, const base::Endpoint& from,
                            base::Time now, base::Random& random) noexcept;
 
  private:
-  Mac16 cookie_for(const base::Endpoint& from, std::uint64_t epoch) const noexcept;
+  Hash32 secret_of(std::uint64_t epoch) const noexcept;
 
   Hash32 mac1_key_;
   Hash32 cookie_key_;
-  // The paper's R, changed every two minutes, is this secret together with the number of the two
-  // minutes. So all workers of a server, and a restarted one, know each other's cookies: an
-  // initiation is seen first by any worker and then by its peer's own.
+  // What the R of every two minutes is derived from. So all workers of a server, and a restarted
+  // one, know each other's cookies: an initiation is seen first by any worker, then by its peer's.
   Key secret_;
 };
 

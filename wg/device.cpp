@@ -18,10 +18,9 @@ Device::Impl::Impl(Config config, Outbox& outbox, Events& events, base::PacketPo
              random,
              counters,
              IndexTable(config.worker, random),
-             {},
+             Deadlines(),
              AllowedIps(),
-             {},
-             {}},
+             StagingBudget()},
       cookies(shared.identity.private_key, shared.identity.public_key),
       gate(cookies, random) {
   BASE_ASSERT(workers >= 1 && worker < workers && workers <= 256 && shared.wall_clock);

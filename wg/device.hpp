@@ -56,6 +56,8 @@ class Device {
     std::function<base::WallTime()> wall_clock;  // for TAI64N stamps and `last_handshake`
   };
 
+  // What happened, told as it happens. A callee may send(); adding or removing a peer has to wait until
+  // the call into Device has returned.
   class Events {
    public:
     virtual ~Events() = default;

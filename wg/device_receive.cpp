@@ -43,7 +43,8 @@ void Device::receive(base::MutableBytes datagram, const Path& from, base::Time n
 Device::Impl::Result Device::Impl::receive(base::Bytes datagram, const Path& from,
                                            base::Time when) noexcept {
   const auto type = message_type(datagram);
-  if (!type) return Drop::bad_length;
+  if (!type) return Drop::bad_type;
+  if (!size_fits(*type, datagram.size())) return Drop::bad_length;
   switch (*type) {
     case MessageType::data:
       return receive_data(datagram, from, when);

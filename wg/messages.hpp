@@ -109,16 +109,28 @@ M read_as(base::Bytes from) noexcept {
   return message;
 }
 
-// The type of a datagram whose length fits that type; nothing for anything else.
+// What a datagram says it is; nothing if it is none of ours.
 inline std::optional<MessageType> message_type(base::Bytes datagram) noexcept {
   if (datagram.size() < sizeof(Le32)) return std::nullopt;
-  const auto type = MessageType(std::uint32_t(read_as<Le32>(datagram)));
-  const std::size_t size = datagram.size();
-  const bool fits = (type == MessageType::data && size >= data_overhead) ||
-                    (type == MessageType::initiation && size == sizeof(Initiation)) ||
-                    (type == MessageType::response && size == sizeof(Response)) ||
-                    (type == MessageType::cookie_reply && size == sizeof(CookieReply));
-  return fits ? std::optional(type) : std::nullopt;
+  const std::uint32_t type = read_as<Le32>(datagram);
+  const bool known =
+      type >= std::uint32_t(MessageType::initiation) && type <= std::uint32_t(MessageType::data);
+  return known ? std::optional(MessageType(type)) : std::nullopt;
+}
+
+// Handshake messages have one size each, data any from that of a keepalive up.
+inline bool size_fits(MessageType type, std::size_t size) noexcept {
+  switch (type) {
+    case MessageType::initiation:
+      return size == sizeof(Initiation);
+    case MessageType::response:
+      return size == sizeof(Response);
+    case MessageType::cookie_reply:
+      return size == sizeof(CookieReply);
+    case MessageType::data:
+      return size >= data_overhead;
+  }
+  return false;
 }
 
 }  // namespace culvert::wg

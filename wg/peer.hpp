@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/log.hpp"
 #include "wg/allowed_ips.hpp"
 #include "wg/cookie.hpp"
 #include "wg/deadlines.hpp"
@@ -37,6 +38,7 @@ struct Shared {
   Deadlines deadlines;
   AllowedIps allowed_ips;
   StagingBudget staging;
+  base::log::Limiter stamp_warnings{std::chrono::minutes(1)};
   Tai64n newest_stamp{};  // our own stamps never go back, whatever the wall clock does
 };
 

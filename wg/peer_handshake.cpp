@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "base/log.hpp"
 #include "wg/peer.hpp"
 
 namespace culvert::wg {
@@ -55,7 +54,8 @@ std::optional<base::Drop> Peer::check_stamp(const Tai64n& stamp, base::Time now)
   if (initiation_accepted_ != base::Time::min() && now - initiation_accepted_ < min_initiation_gap)
     return base::Drop::handshake_rate;
   // Accepted all the same, as everybody does; but it locks out the peer's own earlier clock.
-  if (stamp > tai64n(shared_.wall_clock() + std::chrono::hours(24)))
+  if (stamp > tai64n(shared_.wall_clock() + std::chrono::hours(24)) &&
+      shared_.stamp_warnings.allow(now))
     base::log::warn("a handshake of peer {} is dated more than 24 hours ahead of this clock",
                     remote_.public_key.to_string());
   return std::nullopt;
