@@ -58,15 +58,15 @@ def wait_for_listener(namespace, port):
 @BOTH
 def test_iperf3_over_tcp(any_tunnel, origin, direction):
     report = iperf(any_tunnel, origin, *(["-R"] if direction == "down" else []))
-    assert report["sum_received"]["bits_per_second"] > 50e6
+    assert report["sum_received"]["bits_per_second"] > 20e6
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
 @BOTH
 def test_iperf3_over_udp(any_tunnel, origin, direction):
-    report = iperf(any_tunnel, origin, "-u", "-b", "60M", "-l", "1200",
+    report = iperf(any_tunnel, origin, "-u", "-b", "20M", "-l", "1200",
                    *(["-R"] if direction == "down" else []))
-    assert report["sum"]["packets"] > 5_000
+    assert report["sum"]["packets"] > 1_500
     assert report["sum"]["lost_percent"] < 5
 
 

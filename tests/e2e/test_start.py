@@ -75,7 +75,9 @@ def test_init_run_add_a_peer_and_connect_with_its_file(world, servers):
     client = wireguard.Client(world, peer, "", config=stripped, mtu=int(fields.get("MTU", 1420)))
     client.namespace.ip(*(f"addr del {address}/{length} dev {client.interface}" for address, length in
                           ((peer.address4, 24), (peer.address6, 64))),
-                        *(f"addr add {address} dev {client.interface} nodad" for address in addresses))
+                        *(f"addr add {address} dev {client.interface}" for address in addresses),
+                        *(f"route replace {route} dev {client.interface}"
+                          for route in ("0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1")))
     client.wait_until_up(ORIGIN4)
     qr = server.command("peer", "config", "tablet", "--qr", "--config", str(config)).stdout
     assert len(qr.splitlines()) > 20
