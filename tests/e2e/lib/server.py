@@ -63,7 +63,8 @@ class Culvert:
     is_reference = False
 
     def __init__(self, world, folder, binary, peers=(), key=None, text=None, settings=(), port=51820,
-                 environment=None, file_name="culvert.toml", wait=True, **config):
+                 environment=None, file_name="culvert.toml", wait=True, descriptors=None,
+                 **config):
         self.world, self.folder, self.port = world, pathlib.Path(folder), port
         self.key = key or Key()
         self.binary = install(binary, self.folder)
@@ -73,6 +74,7 @@ class Culvert:
         give_away(self.folder)
         self.settings = [f"--set={setting}" for setting in settings]
         self.environment = environment
+        self.limits = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         self.start(wait)
         world.later(self.close)
 
@@ -84,7 +86,7 @@ class Culvert:
         arguments = [] if self.environment is not None else ["--config", str(self.config)]
         self._log = open(self.folder / "server.log", "ab")
         self.process = self.world.server.start(
-            *unprivileged(), str(self.binary), "run", *arguments, *self.settings, cwd=self.folder,
+            *self.limits, *unprivileged(), str(self.binary), "run", *arguments, *self.settings, cwd=self.folder,
             stdout=self._log, stderr=subprocess.STDOUT,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(self.environment or {})})
         if wait:
