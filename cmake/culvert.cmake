@@ -6,11 +6,14 @@
 add_library(culvert_flags INTERFACE)
 target_compile_features(culvert_flags INTERFACE cxx_std_20)
 target_compile_options(culvert_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -fno-strict-aliasing -fstack-protector-strong
+  -Wall -Wextra -Wshadow -Wconversion
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # GCC 12: false alarms on std::string
+  -fno-strict-aliasing -fstack-protector-strong
   $<$<BOOL:${CULVERT_WERROR}>:-Werror>)
 if(CULVERT_SANITIZE)
   target_compile_options(culvert_flags INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # false alarms of instrumented code
   target_link_options(culvert_flags INTERFACE -fsanitize=address,undefined)
 else()
   target_compile_options(culvert_flags INTERFACE
