@@ -35,8 +35,8 @@ std::unique_ptr<Config> require_config(Loaded loaded, bool print_warnings) {
     if (finding.fatal || print_warnings) fmt::print(stderr, "{}\n", finding.to_string());
   }
   if (loaded.config == nullptr)
-    throw CommandError(fmt::format("{} error{} in the configuration", errors, errors == 1 ? "" : "s"),
-                       exit_usage);
+    throw CommandError(
+        fmt::format("{} error{} in the configuration", errors, errors == 1 ? "" : "s"), exit_usage);
   return std::move(loaded.config);
 }
 
@@ -46,9 +46,10 @@ void print(const std::string& text) {
 }
 
 int run_command_line(int argc, const char* const* argv, const RunServer& run) try {
-  CLI::App app{"culvert: a WireGuard exit node that needs no privilege.\n"
-               "`culvert init DIR` makes keys, a configuration and a first client; `culvert run` serves it.",
-               "culvert"};
+  CLI::App app{
+      "culvert: a WireGuard exit node that needs no privilege.\n"
+      "`culvert init DIR` makes keys, a configuration and a first client; `culvert run` serves it.",
+      "culvert"};
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   Action action;

@@ -25,16 +25,17 @@ struct CommandError : std::runtime_error {
 using Action = std::function<int()>;
 
 void add_run_commands(CLI::App& app, Action& action, RunServer run);  // run, check
-void add_key_commands(CLI::App& app, Action& action);      // genkey, pubkey, genpsk
-void add_init_command(CLI::App& app, Action& action);      // init
-void add_peer_commands(CLI::App& app, Action& action);     // peer ...
-void add_version_command(CLI::App& app, Action& action);   // version
+void add_key_commands(CLI::App& app, Action& action);                 // genkey, pubkey, genpsk
+void add_init_command(CLI::App& app, Action& action);                 // init
+void add_peer_commands(CLI::App& app, Action& action);                // peer ...
+void add_version_command(CLI::App& app, Action& action);              // version
 
 // The file a command is about where --config is left out: ./culvert.toml, or
 // $XDG_CONFIG_HOME/culvert/culvert.toml (~/.config/...).
 std::string default_config_path();
 inline constexpr const char* config_help =
-    "configuration, TOML or wg-quick; left out: ./culvert.toml, else ~/.config/culvert/culvert.toml";
+    "configuration, TOML or wg-quick; left out: ./culvert.toml, else "
+    "~/.config/culvert/culvert.toml";
 
 // Prints the findings to standard error; throws CommandError(2) if there is no configuration.
 std::unique_ptr<Config> require_config(Loaded loaded, bool print_warnings);

@@ -1,4 +1,5 @@
-// init DIR: keys, culvert.toml and a first client. Run again, it changes nothing and prints the same.
+// init DIR: keys, culvert.toml and a first client. Run again, it changes nothing and prints the
+// same.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,8 +44,9 @@ void refuse_strange_directory(const Options& options) {
   for (const auto& entry : fs::directory_iterator(options.directory)) {
     const std::string name = entry.path().filename().string();
     if (name != "server.key" && name != "culvert.log" && name != "culvert.pid")
-      throw CommandError(fmt::format("{} has no culvert.toml, but {}; expected an empty or a new directory",
-                                     options.directory, name));
+      throw CommandError(
+          fmt::format("{} has no culvert.toml, but {}; expected an empty or a new directory",
+                      options.directory, name));
   }
 }
 
@@ -77,7 +79,9 @@ void create(const Options& options) {
   const wg::PresharedKey shared = wg::generate_preshared_key(random);
   const std::string host = options.endpoint.empty() ? own_address() : options.endpoint;
 
-  ClientFile client{options.client, &client_key, &shared, {}, options.dns, with_port(host, options.port), options.endpoint.empty()};
+  ClientFile client{
+      options.client,          &client_key, &shared, {}, options.dns, with_port(host, options.port),
+      options.endpoint.empty()};
   if (client.endpoint.empty())
     throw CommandError(fmt::format("--endpoint {}: expected HOST or HOST:PORT", host), exit_usage);
   client.addresses = {*base::Prefix::parse("10.8.0.2/32"), *base::Prefix::parse("fd08::2/128")};
@@ -89,7 +93,8 @@ void create(const Options& options) {
   value_of(create_file(path, client_text(client, config), 0600));
   const InitTemplate with{options.port, client.endpoint, options.client,
                           wg::public_key_of(client_key).to_string(), wg::secret_key_text(shared)};
-  if (auto made = create_file(options.directory + "/culvert.toml", init_template(with), 0600); !made) {
+  if (auto made = create_file(options.directory + "/culvert.toml", init_template(with), 0600);
+      !made) {
     ::unlink(path.c_str());
     throw CommandError(made.error());
   }
@@ -104,7 +109,8 @@ int init(const Options& options) {
   if (fresh) {
     refuse_strange_directory(options);
     create(options);
-    print(fmt::format("{0}: made. Start the server with\n  culvert run --config {1}\n", options.directory, toml));
+    print(fmt::format("{0}: made. Start the server with\n  culvert run --config {1}\n",
+                      options.directory, toml));
   } else {
     const auto config = require_config(load_config(toml, {}), false);
     print(fmt::format("{}: there already, nothing was changed\n", toml));
@@ -120,16 +126,28 @@ int init(const Options& options) {
 
 void add_init_command(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("init", "make keys, culvert.toml and a first client in DIR");
-  command->add_option("dir", options->directory, "made if it is not there; nothing in it is overwritten")
+  CLI::App* command =
+      app.add_subcommand("init", "make keys, culvert.toml and a first client in DIR");
+  command
+      ->add_option("dir", options->directory,
+                   "made if it is not there; nothing in it is overwritten")
       ->type_name("DIR")
       ->required();
-  command->add_option("--endpoint", options->endpoint, "where clients find the server; left out: this host's address")
+  command
+      ->add_option("--endpoint", options->endpoint,
+                   "where clients find the server; left out: this host's address")
       ->type_name("HOST[:PORT]");
-  command->add_option("--client", options->client, "name of the first client")->capture_default_str();
-  command->add_option("--listen-port", options->port, "UDP port")->check(CLI::Range(1, 65535))->capture_default_str();
-  command->add_option("--dns", options->dns, "resolvers for clients; left out: 9.9.9.9 and 2620:fe::fe")
-      ->type_name("ADDRESS")->delimiter(',')->check([](const std::string& text) {
+  command->add_option("--client", options->client, "name of the first client")
+      ->capture_default_str();
+  command->add_option("--listen-port", options->port, "UDP port")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  command
+      ->add_option("--dns", options->dns,
+                   "resolvers for clients; left out: 9.9.9.9 and 2620:fe::fe")
+      ->type_name("ADDRESS")
+      ->delimiter(',')
+      ->check([](const std::string& text) {
         return base::IpAddress::parse(text) ? std::string() : text + ": expected an address";
       });
   command->callback([&action, options] { action = [options] { return init(*options); }; });

@@ -14,9 +14,11 @@ namespace culvert::app {
 namespace {
 
 void warn_of_open_output() {
-  struct stat status{};
-  if (::fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 077u) != 0)
-    fmt::print(stderr, "warning: the key goes to a file that others can read; umask 077 is better\n");
+  struct stat status {};
+  if (::fstat(STDOUT_FILENO, &status) == 0 && S_ISREG(status.st_mode) &&
+      (status.st_mode & 077u) != 0)
+    fmt::print(stderr,
+               "warning: the key goes to a file that others can read; umask 077 is better\n");
 }
 
 int print_secret(const base::Secret<wg::key_size>& key) {
@@ -29,7 +31,8 @@ int pubkey() {
   std::string line;
   std::getline(std::cin, line);
   const auto key = wg::parse_secret_key(trim(line));
-  if (!key) throw CommandError("no private key on standard input, expected 44 characters of base64");
+  if (!key)
+    throw CommandError("no private key on standard input, expected 44 characters of base64");
   print(wg::public_key_of(*key).to_string() + "\n");
   return exit_done;
 }

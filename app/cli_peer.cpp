@@ -36,16 +36,17 @@ const PeerEntry& find_peer(const Config& config, const std::string& name) {
     if (peer.name == name) return peer;
   std::vector<std::string> names;
   for (const PeerEntry& peer : config.peers) names.push_back(peer.name);
-  throw CommandError(fmt::format("no peer \"{}\" in {}; there {}: {}", name, config.file,
-                                 names.size() == 1 ? "is" : "are",
-                                 names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+  throw CommandError(fmt::format(
+      "no peer \"{}\" in {}; there {}: {}", name, config.file, names.size() == 1 ? "is" : "are",
+      names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 std::vector<base::Prefix> addresses_for(const Options& options, const Config& config) {
   std::vector<base::Prefix> out;
   for (const std::string& text : options.allowed_ips) {
     const auto prefix = base::Prefix::parse(text);
-    if (!prefix) throw CommandError(fmt::format("--allowed-ips {}: expected a prefix", text), exit_usage);
+    if (!prefix)
+      throw CommandError(fmt::format("--allowed-ips {}: expected a prefix", text), exit_usage);
     out.push_back(*prefix);
   }
   if (!out.empty()) return out;
@@ -55,11 +56,13 @@ std::vector<base::Prefix> addresses_for(const Options& options, const Config& co
 }
 
 void set_endpoint(ClientFile& client, const Options& options, const Config& config) {
-  const std::uint16_t port = config.listen.empty() ? std::uint16_t{51820} : config.listen.front().port;
+  const std::uint16_t port =
+      config.listen.empty() ? std::uint16_t{51820} : config.listen.front().port;
   std::string host = options.endpoint.empty() ? config.endpoint : options.endpoint;
   client.guessed_endpoint = host.empty();
   if (host.empty()) {
-    const base::IpAddress bound = config.listen.empty() ? base::IpAddress{} : config.listen.front().address;
+    const base::IpAddress bound =
+        config.listen.empty() ? base::IpAddress{} : config.listen.front().address;
     host = bound.is_unspecified() ? own_address() : bound.to_string();
   }
   client.endpoint = with_port(host, port);
@@ -90,7 +93,8 @@ std::string read_text(const std::string& path) {
 
 int add(Options& options) {
   if (!is_client_name(options.name))
-    throw CommandError("the name of a peer: expected letters, digits, '.', '_' and '-'", exit_usage);
+    throw CommandError("the name of a peer: expected letters, digits, '.', '_' and '-'",
+                       exit_usage);
   const std::string text = read_text(options.file());
   const auto config = require_config(load_config(options.config, {}), false);
   for (const PeerEntry& peer : config->peers)
@@ -115,7 +119,8 @@ int add(Options& options) {
   } else if (!wg::PublicKey::parse(options.public_key)) {
     throw CommandError("--public-key: expected 44 characters of base64", exit_usage);
   }
-  for (const base::Prefix& prefix : client.addresses) peer.allowed_ips.push_back(prefix.to_string());
+  for (const base::Prefix& prefix : client.addresses)
+    peer.allowed_ips.push_back(prefix.to_string());
 
   const std::string path = client_path(*config, options.name);
   write_both(options, text, add_peer_block(text, peer), path, client_text(client, *config));
@@ -136,7 +141,8 @@ int remove(Options& options) {
   const std::string path = client_path(*config, peer.name);
   if (is_client_name(peer.name) && ::access(path.c_str(), F_OK) == 0) {
     if (::rename(path.c_str(), (path + ".removed").c_str()) != 0)
-      throw CommandError(said + fmt::format("but {} cannot be renamed: {}", path, std::strerror(errno)));
+      throw CommandError(said +
+                         fmt::format("but {} cannot be renamed: {}", path, std::strerror(errno)));
     said += fmt::format("its file is now {}.removed\n", path);
   }
   print(said + "A running culvert drops it after a restart.\n");
@@ -146,22 +152,24 @@ int remove(Options& options) {
 nlohmann::json to_json(const PeerEntry& peer) {
   nlohmann::json ips = nlohmann::json::array();
   for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-  return {{"name", peer.name},
-          {"public_key", peer.public_key.to_string()},
-          {"preshared_key", !peer.preshared_key.is_zero()},
-          {"allowed_ips", ips},
-          {"endpoint", peer.endpoint ? nlohmann::json(peer.endpoint->to_string()) : nlohmann::json()},
-          {"persistent_keepalive", peer.persistent_keepalive.count()},
-          {"group", peer.group},
-          {"place", peer.place}};
+  return {
+      {"name", peer.name},
+      {"public_key", peer.public_key.to_string()},
+      {"preshared_key", !peer.preshared_key.is_zero()},
+      {"allowed_ips", ips},
+      {"endpoint", peer.endpoint ? nlohmann::json(peer.endpoint->to_string()) : nlohmann::json()},
+      {"persistent_keepalive", peer.persistent_keepalive.count()},
+      {"group", peer.group},
+      {"place", peer.place}};
 }
 
 std::string to_text(const PeerEntry& peer) {
   std::vector<std::string> ips;
   for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-  std::string text = fmt::format("peer: {}\n  public key: {}\n  preshared key: {}\n  allowed ips: {}\n", peer.name,
-                                 peer.public_key.to_string(), peer.preshared_key.is_zero() ? "none" : "(hidden)",
-                                 fmt::join(ips, ", "));
+  std::string text =
+      fmt::format("peer: {}\n  public key: {}\n  preshared key: {}\n  allowed ips: {}\n", peer.name,
+                  peer.public_key.to_string(), peer.preshared_key.is_zero() ? "none" : "(hidden)",
+                  fmt::join(ips, ", "));
   if (peer.endpoint) text += fmt::format("  endpoint: {}\n", peer.endpoint->to_string());
   if (peer.persistent_keepalive.count() != 0)
     text += fmt::format("  persistent keepalive: every {} s\n", peer.persistent_keepalive.count());
@@ -177,17 +185,20 @@ int list(Options& options) {
     all.push_back(to_json(peer));
     std::vector<std::string> ips;
     for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-    text += fmt::format("{:<20} {} {}{}\n", peer.name, peer.public_key.to_string(), fmt::join(ips, ","),
-                        peer.group.empty() ? "" : "  " + peer.group);
+    text += fmt::format("{:<20} {} {}{}\n", peer.name, peer.public_key.to_string(),
+                        fmt::join(ips, ","), peer.group.empty() ? "" : "  " + peer.group);
   }
-  print(options.json ? all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n" : text);
+  print(options.json ? all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                     : text);
   return exit_done;
 }
 
 int show(Options& options) {
   const auto config = require_config(load_config(options.file(), {}), false);
   const PeerEntry& peer = find_peer(*config, options.name);
-  print(options.json ? to_json(peer).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n" : to_text(peer));
+  print(options.json
+            ? to_json(peer).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+            : to_text(peer));
   return exit_done;
 }
 
@@ -196,8 +207,10 @@ int client_config(Options& options) {
   const PeerEntry& peer = find_peer(*config, options.name);
   const std::string path = client_path(*config, peer.name);
   if (!is_client_name(peer.name) || ::access(path.c_str(), F_OK) != 0)
-    throw CommandError(fmt::format("there is no {}: `culvert peer add` writes one, and only the client has "
-                                   "the key of a peer that was added in another way", path));
+    throw CommandError(
+        fmt::format("there is no {}: `culvert peer add` writes one, and only the client has "
+                    "the key of a peer that was added in another way",
+                    path));
   const std::string text = read_text(path);
   if (!options.qr) {
     print(text);
@@ -215,22 +228,32 @@ void add_peer_commands(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
   CLI::App* peer = app.add_subcommand("peer", "the peers of a configuration file");
   peer->require_subcommand(1);
-  const auto command = [&](const char* name, const char* help, bool named, int (*function)(Options&)) {
+  const auto command = [&](const char* name, const char* help, bool named,
+                           int (*function)(Options&)) {
     CLI::App* made = peer->add_subcommand(name, help);
     made->add_option("-c,--config", options->config, config_help)->type_name("FILE");
     if (named) made->add_option("name", options->name, "the peer")->type_name("NAME")->required();
-    made->callback([&action, options, function] { action = [options, function] { return function(*options); }; });
+    made->callback([&action, options, function] {
+      action = [options, function] { return function(*options); };
+    });
     return made;
   };
   CLI::App* added = command("add", "add a peer and write clients/NAME.conf for it", true, add);
-  added->add_option("--public-key", options->public_key, "of a client that has its own key")->type_name("KEY");
+  added->add_option("--public-key", options->public_key, "of a client that has its own key")
+      ->type_name("KEY");
   added->add_option("--group", options->group, "a section [group.NAME] of the configuration");
   added->add_option("--allowed-ips", options->allowed_ips, "left out: the next free addresses")
-      ->type_name("PREFIX,...")->delimiter(',');
-  added->add_option("--endpoint", options->endpoint, "where the client finds the server; left out: server.endpoint")
+      ->type_name("PREFIX,...")
+      ->delimiter(',');
+  added
+      ->add_option("--endpoint", options->endpoint,
+                   "where the client finds the server; left out: server.endpoint")
       ->type_name("HOST[:PORT]");
-  added->add_option("--dns", options->dns, "resolvers for the client; left out: 9.9.9.9 and 2620:fe::fe")
-      ->type_name("ADDRESS,...")->delimiter(',');
+  added
+      ->add_option("--dns", options->dns,
+                   "resolvers for the client; left out: 9.9.9.9 and 2620:fe::fe")
+      ->type_name("ADDRESS,...")
+      ->delimiter(',');
   command("remove", "remove a peer; its file becomes clients/NAME.conf.removed", true, remove);
   command("list", "list the peers", false, list)->add_flag("--json", options->json, "as JSON");
   command("show", "show one peer", true, show)->add_flag("--json", options->json, "as JSON");

@@ -29,8 +29,8 @@ Loaded load(const Options& options, bool environment) {
   const auto settings = settings_of(options);
   if (!options.config.empty()) return load_config(options.config, settings);
   if (!environment) return load_config(default_config_path(), settings);
-  return load_environment([](const char* name) { return static_cast<const char*>(std::getenv(name)); },
-                          settings);
+  return load_environment(
+      [](const char* name) { return static_cast<const char*>(std::getenv(name)); }, settings);
 }
 
 void add_options(CLI::App& command, Options& options, const char* help) {
@@ -54,7 +54,9 @@ void add_run_commands(CLI::App& app, Action& action, RunServer run_server) {
   CLI::App* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   add_options(*run, *options, "configuration, TOML or wg-quick; left out: the WG_* environment");
   run->callback([&action, options, run_server = std::move(run_server)] {
-    action = [options, run_server] { return run_server(require_config(load(*options, true), true)); };
+    action = [options, run_server] {
+      return run_server(require_config(load(*options, true), true));
+    };
   });
   CLI::App* checked = app.add_subcommand("check", "check a configuration and name every mistake");
   add_options(*checked, *options, config_help);

@@ -14,12 +14,14 @@ int version(bool as_json) {
   std::vector<std::string> backends;
   for (const wg::Aead* backend : wg::aead_backends()) backends.emplace_back(backend->name());
   if (as_json) {
-    print(nlohmann::json{{"version", CULVERT_VERSION}, {"lwip", CULVERT_LWIP_VERSION}, {"aead", backends}}.dump(2) +
+    print(nlohmann::json{
+              {"version", CULVERT_VERSION}, {"lwip", CULVERT_LWIP_VERSION}, {"aead", backends}}
+              .dump(2) +
           "\n");
     return exit_done;
   }
-  print(fmt::format("culvert {}\nlwIP {}\nChaCha20-Poly1305: {} (the first is used)\n", CULVERT_VERSION,
-                    CULVERT_LWIP_VERSION, fmt::join(backends, ", ")));
+  print(fmt::format("culvert {}\nlwIP {}\nChaCha20-Poly1305: {} (the first is used)\n",
+                    CULVERT_VERSION, CULVERT_LWIP_VERSION, fmt::join(backends, ", ")));
   return exit_done;
 }
 

@@ -49,7 +49,9 @@ std::string client_text(const ClientFile& client, const Config& server) {
     text += fmt::format("PresharedKey = {}\n", wg::secret_key_text(*client.preshared_key));
   text += "AllowedIPs = 0.0.0.0/0, ::/0\n";
   if (client.guessed_endpoint)
-    text += "# The server's own address. Behind NAT write the public one here, and forward the UDP port.\n";
+    text +=
+        "# The server's own address. Behind NAT write the public one here, and forward the UDP "
+        "port.\n";
   return text + fmt::format("Endpoint = {}\nPersistentKeepalive = 25\n", client.endpoint);
 }
 

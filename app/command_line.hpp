@@ -1,5 +1,5 @@
-// The command line of culvert; main() is all that calls it. Exit codes: 0 done, 1 failed, 2 usage or
-// configuration.
+// The command line of culvert; main() is all that calls it. Exit codes: 0 done, 1 failed, 2 usage
+// or configuration.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,6 @@
 // Config: everything section 10 of the design names, checked. Three sources make the same struct: a
-// TOML file, an unchanged wg-quick file, and wgslirp's WG_* environment. --set overrides any of them.
+// TOML file, an unchanged wg-quick file, and wgslirp's WG_* environment. --set overrides any of
+// them.
 //
 // Every mistake is reported, not only the first: "file:line: what was found, what was expected".
 #pragma once
@@ -87,7 +88,7 @@ struct Config {
   std::string directory;  // relative paths are relative to this
 
   wg::PrivateKey private_key;
-  std::vector<base::Endpoint> listen;   // at most one per family
+  std::vector<base::Endpoint> listen;  // at most one per family
   struct Address {
     base::IpAddress address;
     base::Prefix network;
@@ -95,16 +96,16 @@ struct Config {
   std::vector<Address> address;  // of the server inside the tunnel; at most one per family
   std::string endpoint;          // server.endpoint: "HOST:PORT" for the files of clients, or ""
   std::size_t mtu = 1420;
-  unsigned workers = 0;          // 0 = auto (cores)
-  std::string state_dir;         // "" = nothing persists
+  unsigned workers = 0;   // 0 = auto (cores)
+  std::string state_dir;  // "" = nothing persists
   std::string control_socket;
   std::string interface = "culvert0";
   std::string uapi_dir = "/var/run/wireguard";
   std::string http = "127.0.0.1:9586";
-  std::string aead = "auto";     // server.aead: auto, ipsec-mb, openssl, libsodium
-  bool gso = true, gro = true;   // server.gso, server.gro
-  bool sandbox = true;           // server.sandbox
-  bool overlay = false;          // server.overlay: clients may reach each other
+  std::string aead = "auto";    // server.aead: auto, ipsec-mb, openssl, libsodium
+  bool gso = true, gro = true;  // server.gso, server.gro
+  bool sandbox = true;          // server.sandbox
+  bool overlay = false;         // server.overlay: clients may reach each other
   base::log::Level log_level = base::log::Level::info;
   base::log::Format log_format = base::log::Format::text;
 
@@ -130,8 +131,8 @@ struct Setting {
   std::string key, value;  // --set key=value
 };
 
-// TOML, or a wg-quick file (told by its first section). Never throws for what a file contains; opens
-// the key files that it names.
+// TOML, or a wg-quick file (told by its first section). Never throws for what a file contains;
+// opens the key files that it names.
 Loaded load_config(const std::string& path, const std::vector<Setting>& settings);
 // The same, of `text` that `file` may not hold yet.
 Loaded load_config_text(std::string text, const std::string& file,

@@ -1,4 +1,5 @@
-// What only shows when the whole configuration is seen: keys, names, addresses and ports that clash.
+// What only shows when the whole configuration is seen: keys, names, addresses and ports that
+// clash.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,8 +27,9 @@ class Checker {
       error(fmt::format("limits.new_flows_burst = {} is less than limits.new_flows_per_second = {}",
                         limits.new_flows_burst, limits.new_flows_per_second));
     if (config_.window_budget < config_.receive_window_max)
-      error(fmt::format("limits.window_budget = {} bytes is less than limits.receive_window_max = {}",
-                        config_.window_budget, config_.receive_window_max));
+      error(
+          fmt::format("limits.window_budget = {} bytes is less than limits.receive_window_max = {}",
+                      config_.window_budget, config_.receive_window_max));
   }
 
  private:
@@ -38,19 +40,23 @@ class Checker {
     for (const Config::Address& own : config_.address) {
       bool& seen = own.address.is_v4() ? v4 : v6;
       if (seen)
-        error(fmt::format("server.address names a second {} address, {}, expected one of each family",
-                          own.address.is_v4() ? "IPv4" : "IPv6", own.address.to_string()));
+        error(
+            fmt::format("server.address names a second {} address, {}, expected one of each family",
+                        own.address.is_v4() ? "IPv4" : "IPv6", own.address.to_string()));
       seen = true;
       if (own.address.is_v4() && own.network.length() < 31 && own.address == own.network.address())
         error(fmt::format("server.address {} is the network itself, expected an address inside {}",
                           own.address.to_string(), own.network.to_string()));
     }
     if (config_.address.empty())
-      error("server.address is missing, expected the server's addresses inside the tunnel, such as "
-            "[\"10.8.0.1/24\", \"fd08::1/64\"]");
+      error(
+          "server.address is missing, expected the server's addresses inside the tunnel, such as "
+          "[\"10.8.0.1/24\", \"fd08::1/64\"]");
     if (v6 && config_.mtu < 1280)
-      error(fmt::format("server.mtu = {}, expected at least 1280 where server.address has an IPv6 "
-                        "address (RFC 8200 section 5)", config_.mtu));
+      error(
+          fmt::format("server.mtu = {}, expected at least 1280 where server.address has an IPv6 "
+                      "address (RFC 8200 section 5)",
+                      config_.mtu));
   }
 
   void check_listen() {
@@ -58,8 +64,9 @@ class Checker {
     for (std::size_t i = 0; i < listen.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)
         if (listen[i].address.family() == listen[j].address.family())
-          error(fmt::format("server.listen has {} and {}, expected at most one address of each family",
-                            listen[j].to_string(), listen[i].to_string()));
+          error(fmt::format(
+              "server.listen has {} and {}, expected at most one address of each family",
+              listen[j].to_string(), listen[i].to_string()));
   }
 
   void check_peers() {
@@ -70,17 +77,22 @@ class Checker {
     for (const PeerEntry& peer : config_.peers) {
       if (peer.public_key == wg::PublicKey{}) continue;  // said when it was read
       if (have_key && peer.public_key == own)
-        findings_.error(peer.place, fmt::format("peer \"{}\" has the server's own public key, expected "
-                                                "the client's", peer.name));
+        findings_.error(peer.place,
+                        fmt::format("peer \"{}\" has the server's own public key, expected "
+                                    "the client's",
+                                    peer.name));
       if (const auto [at, fresh] = keys.emplace(peer.public_key, &peer); !fresh)
-        findings_.error(peer.place, fmt::format("peer \"{}\" has the public key of peer \"{}\" at {}",
-                                                peer.name, at->second->name, at->second->place));
+        findings_.error(peer.place,
+                        fmt::format("peer \"{}\" has the public key of peer \"{}\" at {}",
+                                    peer.name, at->second->name, at->second->place));
       if (const auto [at, fresh] = names.emplace(peer.name, &peer); !fresh)
-        findings_.error(peer.place, fmt::format("a second peer with the name \"{}\", the first is at {}",
-                                                peer.name, at->second->place));
+        findings_.error(peer.place,
+                        fmt::format("a second peer with the name \"{}\", the first is at {}",
+                                    peer.name, at->second->place));
       if (peer.allowed_ips.empty())
-        findings_.warn(peer.place, fmt::format("peer \"{}\" has no allowed_ips: it can send nothing",
-                                               peer.name));
+        findings_.warn(
+            peer.place,
+            fmt::format("peer \"{}\" has no allowed_ips: it can send nothing", peer.name));
     }
   }
 
@@ -90,14 +102,18 @@ class Checker {
       for (const base::Prefix& prefix : peer.allowed_ips) {
         const auto [at, fresh] = owners.emplace(prefix, &peer);
         if (!fresh && at->second != &peer)
-          findings_.error(peer.place, fmt::format("peer \"{}\" has the allowed IP {} of peer \"{}\" at {}, "
-                                                  "expected each prefix at one peer", peer.name,
-                                                  prefix.to_string(), at->second->name, at->second->place));
+          findings_.error(
+              peer.place,
+              fmt::format("peer \"{}\" has the allowed IP {} of peer \"{}\" at {}, "
+                          "expected each prefix at one peer",
+                          peer.name, prefix.to_string(), at->second->name, at->second->place));
         for (const Config::Address& own : config_.address)
           if (prefix == base::Prefix(own.address, own.address.bits()))
-            findings_.error(peer.place, fmt::format("peer \"{}\" has the server's own address {}, expected "
-                                                    "another one of {}", peer.name,
-                                                    own.address.to_string(), own.network.to_string()));
+            findings_.error(
+                peer.place,
+                fmt::format("peer \"{}\" has the server's own address {}, expected "
+                            "another one of {}",
+                            peer.name, own.address.to_string(), own.network.to_string()));
       }
     }
   }
@@ -114,13 +130,15 @@ class Checker {
     for (std::size_t i = 0; i < all.size(); ++i) {
       const ForwardEntry& forward = all[i];
       if (!held_by_a_peer(forward.to.address))
-        findings_.error(forward.place, fmt::format("forward.to = {} is an address of no peer, expected one "
-                                                   "inside some peer's allowed_ips",
-                                                   forward.to.to_string()));
+        findings_.error(forward.place,
+                        fmt::format("forward.to = {} is an address of no peer, expected one "
+                                    "inside some peer's allowed_ips",
+                                    forward.to.to_string()));
       for (std::size_t j = 0; j < i; ++j)
         if (forward.protocol == all[j].protocol && collide(forward.listen, all[j].listen))
-          findings_.error(forward.place, fmt::format("forward.listen = {} is taken by the forward at {}",
-                                                     forward.listen.to_string(), all[j].place));
+          findings_.error(forward.place,
+                          fmt::format("forward.listen = {} is taken by the forward at {}",
+                                      forward.listen.to_string(), all[j].place));
       for (const base::Endpoint& own : config_.listen)
         if (forward.protocol == base::Protocol::udp && collide(forward.listen, own))
           findings_.error(forward.place, fmt::format("forward.listen = {} is WireGuard's own port",
@@ -141,12 +159,15 @@ class Checker {
     for (const auto& [name, group] : config_.groups)
       for (const std::string& list : group.dns_lists)
         if (!known(list))
-          error(fmt::format("group.{}.dns_lists names \"{}\", expected the name of a [[dns.list]]", name, list));
+          error(fmt::format("group.{}.dns_lists names \"{}\", expected the name of a [[dns.list]]",
+                            name, list));
     for (const PeerEntry& peer : config_.peers)
       for (const std::string& list : peer.policy.dns_lists)
         if (!known(list) && config_.groups.find(peer.group) == config_.groups.end())
-          findings_.error(peer.place, fmt::format("peer.dns_lists names \"{}\", expected the name of a "
-                                                  "[[dns.list]]", list));
+          findings_.error(peer.place,
+                          fmt::format("peer.dns_lists names \"{}\", expected the name of a "
+                                      "[[dns.list]]",
+                                      list));
   }
 
   const Config& config_;
@@ -155,6 +176,8 @@ class Checker {
 
 }  // namespace
 
-void check_config(const Config& config, Findings& findings) { Checker(config, findings).run(); }
+void check_config(const Config& config, Findings& findings) {
+  Checker(config, findings).run();
+}
 
 }  // namespace culvert::app

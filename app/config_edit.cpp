@@ -17,15 +17,18 @@ std::string toml_block(const NewPeer& peer) {
   std::string ips;
   for (const std::string& prefix : peer.allowed_ips)
     ips += fmt::format("{}\"{}\"", ips.empty() ? "" : ", ", prefix);
-  std::string text = fmt::format("[[peer]]\nname = \"{}\"\npublic_key = \"{}\"\n", peer.name, peer.public_key);
-  if (!peer.preshared_key.empty()) text += fmt::format("preshared_key = \"{}\"\n", peer.preshared_key);
+  std::string text =
+      fmt::format("[[peer]]\nname = \"{}\"\npublic_key = \"{}\"\n", peer.name, peer.public_key);
+  if (!peer.preshared_key.empty())
+    text += fmt::format("preshared_key = \"{}\"\n", peer.preshared_key);
   text += fmt::format("allowed_ips = [{}]\n", ips);
   if (!peer.group.empty()) text += fmt::format("group = \"{}\"\n", peer.group);
   return text;
 }
 
 std::string wg_quick_block(const NewPeer& peer) {
-  std::string text = fmt::format("[Peer]\n# friendly_name = {}\nPublicKey = {}\n", peer.name, peer.public_key);
+  std::string text =
+      fmt::format("[Peer]\n# friendly_name = {}\nPublicKey = {}\n", peer.name, peer.public_key);
   if (!peer.preshared_key.empty()) text += fmt::format("PresharedKey = {}\n", peer.preshared_key);
   return text + fmt::format("AllowedIPs = {}\n", fmt::join(peer.allowed_ips, ", "));
 }

@@ -1,5 +1,6 @@
-// Edits of a configuration file as text: a peer's block is added or cut, every other byte stays. Used
-// by `peer add` and `peer remove`; the result is checked as a whole before it replaces the file.
+// Edits of a configuration file as text: a peer's block is added or cut, every other byte stays.
+// Used by `peer add` and `peer remove`; the result is checked as a whole before it replaces the
+// file.
 #pragma once
 
 #include <string>
@@ -26,7 +27,8 @@ std::string cut_lines(std::string_view text, unsigned first, unsigned last);
 base::Result<bool> only_peer_differs(const std::string& before, const std::string& after,
                                      const std::string& file, const std::string& name);
 
-// The first address of each of the server's networks that neither it nor a peer has, as /32 and /128.
+// The first address of each of the server's networks that neither it nor a peer has, as /32 and
+// /128.
 base::Result<std::vector<base::Prefix>> free_addresses(const Config& config);
 
 }  // namespace culvert::app

@@ -15,13 +15,30 @@ using Get = std::function<const char*(const char*)>;
 constexpr unsigned most_peers = 4096;
 
 // Knobs of wgslirp's own stack and log; culvert has other ones.
-constexpr const char* not_acted_on[] = {
-    "WG_OVERLAY_EXCLUDE_CIDRS", "WG_TUN_QUEUE_CAP", "WG_PCAP", "POOLING", "POOL_WRAP",
-    "PROCESSOR_WORKERS", "PROCESSOR_QUEUE_CAP", "TCP_ACK_DELAY_MS", "TCP_ENABLE_SACK",
-    "TCP_MSS_CLAMP", "TCP_PACE_US", "TCP_GATE_LOG", "TCP_CC", "TCP_FAST_DIAL_MS",
-    "TCP_SOCK_RCVBUF", "TCP_SOCK_SNDBUF", "TCP_ACK_IDLE_GATE_MS", "TCP_ACK_IDLE_FAIL_SEC",
-    "TCP_ACK_IDLE_MIN_INFLIGHT", "COPY_TOS", "IP_TTL", "METRICS_LOG", "METRICS_INTERVAL",
-    "METRICS_FORMAT"};
+constexpr const char* not_acted_on[] = {"WG_OVERLAY_EXCLUDE_CIDRS",
+                                        "WG_TUN_QUEUE_CAP",
+                                        "WG_PCAP",
+                                        "POOLING",
+                                        "POOL_WRAP",
+                                        "PROCESSOR_WORKERS",
+                                        "PROCESSOR_QUEUE_CAP",
+                                        "TCP_ACK_DELAY_MS",
+                                        "TCP_ENABLE_SACK",
+                                        "TCP_MSS_CLAMP",
+                                        "TCP_PACE_US",
+                                        "TCP_GATE_LOG",
+                                        "TCP_CC",
+                                        "TCP_FAST_DIAL_MS",
+                                        "TCP_SOCK_RCVBUF",
+                                        "TCP_SOCK_SNDBUF",
+                                        "TCP_ACK_IDLE_GATE_MS",
+                                        "TCP_ACK_IDLE_FAIL_SEC",
+                                        "TCP_ACK_IDLE_MIN_INFLIGHT",
+                                        "COPY_TOS",
+                                        "IP_TTL",
+                                        "METRICS_LOG",
+                                        "METRICS_INTERVAL",
+                                        "METRICS_FORMAT"};
 
 class Environment {
  public:
@@ -94,8 +111,9 @@ class Environment {
     Node list = Node::array(place("WG_PEERS"));
     const char* text = value("WG_PEERS");
     if (text == nullptr) {
-      findings_.error(place("WG_PEERS"), "not set, expected peers: \"0,1\" with WG_PEER_0_PUBLIC_KEY "
-                                         "and so on, or \"public_key=...,allowed_ips=...\"");
+      findings_.error(place("WG_PEERS"),
+                      "not set, expected peers: \"0,1\" with WG_PEER_0_PUBLIC_KEY "
+                      "and so on, or \"public_key=...,allowed_ips=...\"");
     } else if (std::string_view(text).find('=') != std::string_view::npos) {
       read_inline(text, list);
     } else {
@@ -116,7 +134,8 @@ class Environment {
       const auto [next, error] = std::from_chars(part.data(), end, index);
       if (error != std::errc{} || next != end || index >= most_peers) {
         findings_.error(place("WG_PEERS"), fmt::format("\"{}\", expected indices from 0 to {}, "
-                                                       "such as \"0,1\"", part.substr(0, 60), most_peers - 1));
+                                                       "such as \"0,1\"",
+                                                       part.substr(0, 60), most_peers - 1));
         return;
       }
       indices.push_back(index);
@@ -134,12 +153,15 @@ class Environment {
 
   // WG_PEERS=1 with only WG_PEER_0_*: wgslirp's own sample means the number of peers.
   std::vector<unsigned> as_count(std::vector<unsigned> indices) {
-    if (indices.size() != 1 || indices[0] == 0 || value(variable(indices[0], "PUBLIC_KEY")) != nullptr ||
+    if (indices.size() != 1 || indices[0] == 0 ||
+        value(variable(indices[0], "PUBLIC_KEY")) != nullptr ||
         value(variable(0, "PUBLIC_KEY")) == nullptr)
       return indices;
-    findings_.warn(place("WG_PEERS"),
-                   fmt::format("there is no WG_PEER_{0}_PUBLIC_KEY: {0} is taken as the number of peers, "
-                               "not as an index", indices[0]));
+    findings_.warn(
+        place("WG_PEERS"),
+        fmt::format("there is no WG_PEER_{0}_PUBLIC_KEY: {0} is taken as the number of peers, "
+                    "not as an index",
+                    indices[0]));
     const unsigned count = indices[0];
     indices.clear();
     for (unsigned i = 0; i < count; ++i) indices.push_back(i);
@@ -150,7 +172,8 @@ class Environment {
     const std::string key = variable(index, "PUBLIC_KEY");
     Node peer = Node::table(place(fmt::format("WG_PEER_{}", index)));
     if (!copy(peer, key, "public_key"))
-      return findings_.error(place(key), "not set, expected the public key of a peer that WG_PEERS names");
+      return findings_.error(place(key),
+                             "not set, expected the public key of a peer that WG_PEERS names");
     copy(peer, variable(index, "PRESHARED_KEY"), "preshared_key");
     copy(peer, variable(index, "ALLOWED_IPS"), "allowed_ips");
     copy(peer, variable(index, "ENDPOINT"), "endpoint");
@@ -173,21 +196,28 @@ class Environment {
   // list before it. A base64 key ends in '=' itself, so the first '=' decides.
   void read_inline(std::string_view text, Node& list) {
     constexpr std::pair<std::string_view, std::string_view> keys[] = {
-        {"public_key", "public_key"}, {"preshared_key", "preshared_key"},
-        {"allowed_ips", "allowed_ips"}, {"endpoint", "endpoint"},
-        {"keepalive", "persistent_keepalive"}, {"persistent_keepalive", "persistent_keepalive"},
-        {"persistent_keepalive_interval", "persistent_keepalive"}, {"name", "name"}};
+        {"public_key", "public_key"},
+        {"preshared_key", "preshared_key"},
+        {"allowed_ips", "allowed_ips"},
+        {"endpoint", "endpoint"},
+        {"keepalive", "persistent_keepalive"},
+        {"persistent_keepalive", "persistent_keepalive"},
+        {"persistent_keepalive_interval", "persistent_keepalive"},
+        {"name", "name"}};
     std::string last;
     for (const std::string& part : split_list(text)) {
       const std::size_t equals = part.find('=');
       const bool goes_on = equals == std::string::npos;
       const std::string name = goes_on ? last : lower(trim(part.substr(0, equals)));
-      const std::string rest(trim(goes_on ? std::string_view(part) : std::string_view(part).substr(equals + 1)));
+      const std::string rest(
+          trim(goes_on ? std::string_view(part) : std::string_view(part).substr(equals + 1)));
       const auto* key = std::find_if(std::begin(keys), std::end(keys),
                                      [&](const auto& k) { return k.first == name; });
       if (rest.empty() || key == std::end(keys) || (goes_on && name != "allowed_ips")) {
-        findings_.error(place("WG_PEERS"), fmt::format("\"{}\", expected public_key=, preshared_key=, "
-                                                       "allowed_ips=, endpoint= or keepalive=", part.substr(0, 60)));
+        findings_.error(place("WG_PEERS"),
+                        fmt::format("\"{}\", expected public_key=, preshared_key=, "
+                                    "allowed_ips=, endpoint= or keepalive=",
+                                    part.substr(0, 60)));
         continue;
       }
       last = name;
@@ -201,7 +231,8 @@ class Environment {
       list.items.push_back(Node::table(at));
     } else if (list.items.empty()) {
       return findings_.error(place("WG_PEERS"), fmt::format("{} before any public_key=, expected "
-                                                            "public_key= first", key));
+                                                            "public_key= first",
+                                                            key));
     }
     Node& peer = list.items.back();
     Node* there = peer.find(key);

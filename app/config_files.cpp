@@ -72,7 +72,7 @@ bool write_all(int fd, std::string_view text) {
 base::Result<FileText> read_file(const std::string& path, std::size_t largest) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!file) return failed(path, "cannot be opened");
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0) return failed(path, "cannot be examined");
   if (S_ISDIR(status.st_mode)) return base::Error{path + ": is a directory, expected a file"};
   auto text = read_all(file, path, largest);
@@ -83,17 +83,22 @@ base::Result<FileText> read_file(const std::string& path, std::size_t largest) {
 base::Result<std::string> read_key_file(const std::string& path) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!file) return failed(path, "the key file cannot be opened");
-  struct stat status{};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0) return failed(path, "the key file cannot be examined");
-  if (!S_ISREG(status.st_mode)) return base::Error{path + ": not a regular file, expected a key file"};
+  if (!S_ISREG(status.st_mode))
+    return base::Error{path + ": not a regular file, expected a key file"};
   if (status.st_uid != ::geteuid() && status.st_uid != 0)
-    return base::Error{fmt::format("{}: the key file belongs to user {}, expected user {} who runs "
-                                   "culvert", path, status.st_uid, ::geteuid())};
+    return base::Error{
+        fmt::format("{}: the key file belongs to user {}, expected user {} who runs "
+                    "culvert",
+                    path, status.st_uid, ::geteuid())};
   const mode_t mode = status.st_mode & 0777u;
   const mode_t forbidden = is_credential(path) ? 037u : 077u;
   if ((mode & forbidden) != 0)
-    return base::Error{fmt::format("{}: the key file has mode {:04o}, expected 0600: others could read "
-                                   "the key", path, mode)};
+    return base::Error{
+        fmt::format("{}: the key file has mode {:04o}, expected 0600: others could read "
+                    "the key",
+                    path, mode)};
   return read_all(file, path, 4096);
 }
 
@@ -110,13 +115,13 @@ base::Result<bool> replace_file(const std::string& path, const std::string& text
   // Through symbolic links, so that a link stays a link.
   std::error_code problem;
   const std::string target = std::filesystem::canonical(path, problem).string();
-  struct stat status{};
+  struct stat status {};
   if (problem || ::stat(target.c_str(), &status) != 0) return failed(path, "cannot be examined");
   std::string temporary = target + ".XXXXXX";
   const File file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!file) return failed(path, "no new file can be made beside it");
-  const bool owned = ::fchown(file.get(), status.st_uid, status.st_gid) == 0 ||
-                     status.st_uid == ::geteuid();
+  const bool owned =
+      ::fchown(file.get(), status.st_uid, status.st_gid) == 0 || status.st_uid == ::geteuid();
   if (owned && ::fchmod(file.get(), status.st_mode & 07777u) == 0 && write_all(file.get(), text) &&
       ::rename(temporary.c_str(), target.c_str()) == 0)
     return true;

@@ -1,5 +1,5 @@
-// Files of the configuration: read with a bound, keys only from a file nobody else can read, written
-// so that a crash leaves the old or the new one and never half of it.
+// Files of the configuration: read with a bound, keys only from a file nobody else can read,
+// written so that a crash leaves the old or the new one and never half of it.
 #pragma once
 
 #include <sys/types.h>
@@ -18,8 +18,8 @@ struct FileText {
 };
 
 base::Result<FileText> read_file(const std::string& path, std::size_t largest = largest_config);
-// A file with one key. Judged by fstat on the opened descriptor, so that a symbolic link is as good as
-// what it leads to: a regular file of ours (or root's), with no right for group and others.
+// A file with one key. Judged by fstat on the opened descriptor, so that a symbolic link is as good
+// as what it leads to: a regular file of ours (or root's), with no right for group and others.
 base::Result<std::string> read_key_file(const std::string& path);
 
 // Makes a file that was not there; an error if it is.

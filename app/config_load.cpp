@@ -12,14 +12,15 @@
 namespace culvert::app {
 namespace {
 
-// Keys that mean something to a culvert with a control socket, accounting and a resolver. A user who
-// sets them must not believe that they work.
-constexpr std::string_view unused_server_keys[] = {"control_socket", "interface", "uapi_dir", "http",
-                                                   "state_dir"};
+// Keys that mean something to a culvert with a control socket, accounting and a resolver. A user
+// who sets them must not believe that they work.
+constexpr std::string_view unused_server_keys[] = {"control_socket", "interface", "uapi_dir",
+                                                   "http", "state_dir"};
 constexpr std::string_view unused_policy_keys[] = {"down", "up", "quota", "dns_lists"};
 
 void warn_unused(const Node& node, const std::string& key, Findings& findings) {
-  findings.warn(node.place, fmt::format("{} is accepted, but this version does not act on it", key));
+  findings.warn(node.place,
+                fmt::format("{} is accepted, but this version does not act on it", key));
 }
 
 void warn_unused_policy(Node& table, const std::string& name, Findings& findings) {
@@ -38,7 +39,8 @@ void warn_unused_keys(Node& root, Findings& findings) {
     for (const auto& [key, node] : dns->entries)
       warn_unused(node, fmt::format("dns.{}", key), findings);
   if (Node* groups = root.find("group"))
-    for (auto& [name, group] : groups->entries) warn_unused_policy(group, "group." + name, findings);
+    for (auto& [name, group] : groups->entries)
+      warn_unused_policy(group, "group." + name, findings);
   if (Node* peers = root.find("peer"))
     for (Node& peer : peers->items) warn_unused_policy(peer, "peer", findings);
 }
@@ -49,7 +51,8 @@ void sort_findings(std::vector<Finding>& findings) {
     unsigned number = 0;
     const std::size_t colon = finding.place.rfind(':');
     if (colon != std::string::npos)
-      std::from_chars(finding.place.data() + colon + 1, finding.place.data() + finding.place.size(), number);
+      std::from_chars(finding.place.data() + colon + 1, finding.place.data() + finding.place.size(),
+                      number);
     return number;
   };
   std::stable_sort(findings.begin(), findings.end(),
@@ -61,7 +64,8 @@ void sort_findings(std::vector<Finding>& findings) {
 void give_address(Node& root) {
   Node* server = root.find("server");
   if (server == nullptr || server->find("address") != nullptr) return;
-  server->add("address", Node::string("192.0.0.8/32, fd63:756c:7665:7274::1/128", server->place, true));
+  server->add("address",
+              Node::string("192.0.0.8/32, fd63:756c:7665:7274::1/128", server->place, true));
 }
 
 bool holds_secrets(Node& root) {
@@ -75,7 +79,9 @@ bool holds_secrets(Node& root) {
 
 void warn_open_file(Node& root, const std::string& file, mode_t mode, Findings& findings) {
   if ((mode & 077u) != 0 && holds_secrets(root))
-    findings.warn(file, fmt::format("holds keys and has mode {:04o}, expected 0600: others can read them", mode));
+    findings.warn(
+        file,
+        fmt::format("holds keys and has mode {:04o}, expected 0600: others can read them", mode));
 }
 
 Loaded finish(Node& root, std::string file, const std::vector<Setting>& settings, Loaded loaded) {

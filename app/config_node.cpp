@@ -36,7 +36,9 @@ void Node::erase(std::string_view key) {
   std::erase_if(entries, [&](const auto& e) { return e.first == key; });
 }
 
-void Node::wipe() { base::wipe(std::as_writable_bytes(std::span(text))); }
+void Node::wipe() {
+  base::wipe(std::as_writable_bytes(std::span(text)));
+}
 
 Node Node::table(std::string place) {
   Node node;

@@ -22,8 +22,9 @@ struct Node {
   std::string text;  // a string, or how any other scalar was written
   std::int64_t integer = 0;
   bool boolean = false;
-  bool bare = false;     // untyped text: the reader takes it as the type the key asks for
-  bool lenient = false;  // from a form we do not define: host bits in a prefix are masked, not refused
+  bool bare = false;  // untyped text: the reader takes it as the type the key asks for
+  bool lenient =
+      false;  // from a form we do not define: host bits in a prefix are masked, not refused
   std::vector<std::pair<std::string, Node>> entries;  // of a table, in file order
   std::vector<Node> items;                            // of an array
   std::string place;
@@ -69,7 +70,8 @@ base::Result<base::Endpoint> resolve_endpoint(const std::string& text);
 // A path as the configuration means it: relative to its own directory.
 std::string path_of(const Config& config, const std::string& path);
 
-// The text at most one edit (insert, delete, replace, swap) away from `wrong`; empty if there is none.
+// The text at most one edit (insert, delete, replace, swap) away from `wrong`; empty if there is
+// none.
 std::string_view nearest(std::string_view wrong, const std::vector<std::string>& known);
 std::string lower(std::string_view text);
 std::string_view trim(std::string_view text);

@@ -45,12 +45,9 @@ constexpr Count worker_counts[] = {
 };
 
 constexpr Wait waits[] = {
-    {"tcp_idle", &L::tcp_idle, 10, 30 * day},
-    {"tcp_half_closed", &L::tcp_half_closed, 1, day},
-    {"tcp_dial", &L::tcp_dial, 1, 600},
-    {"tcp_no_progress", &L::tcp_no_progress, 10, day},
-    {"udp_idle", &L::udp_idle, 1, day},
-    {"udp_idle_dns", &L::udp_idle_dns, 1, day},
+    {"tcp_idle", &L::tcp_idle, 10, 30 * day}, {"tcp_half_closed", &L::tcp_half_closed, 1, day},
+    {"tcp_dial", &L::tcp_dial, 1, 600},       {"tcp_no_progress", &L::tcp_no_progress, 10, day},
+    {"udp_idle", &L::udp_idle, 1, day},       {"udp_idle_dns", &L::udp_idle_dns, 1, day},
     {"echo_idle", &L::echo_idle, 1, 3600},
 };
 
@@ -90,7 +87,8 @@ void read_policy(TableReader& table, Policy& policy, Findings& findings) {
   if (std::string text; table.string("quota", text)) {
     policy.quota = parse_quota(text);
     if (!policy.quota)
-      table.wrong("quota", *table.take("quota"), "a size per day, week or month, such as \"200GB/month\"");
+      table.wrong("quota", *table.take("quota"),
+                  "a size per day, week or month, such as \"200GB/month\"");
   }
   if (table.has("dns_lists")) policy.dns_lists.clear();
   for (const Node& node : table.strings("dns_lists")) policy.dns_lists.push_back(node.text);
@@ -137,7 +135,8 @@ bool read_prefix(TableReader& table, std::string_view key, const Node& node, Fin
   out = *prefix;
   if (address && *address == prefix->address()) return true;
   if (!node.lenient) {
-    table.wrong(key, node, fmt::format("\"{}\": bits behind the prefix length are set", prefix->to_string()));
+    table.wrong(key, node,
+                fmt::format("\"{}\": bits behind the prefix length are set", prefix->to_string()));
     return false;
   }
   findings.warn(node.place, fmt::format("{} = {} is taken as {}", table.full(key), shown(node),

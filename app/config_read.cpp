@@ -1,4 +1,5 @@
-// The tree to a Config: [server], [egress], [limits], [dns]. Peers and the rest: config_read_peers.cpp.
+// The tree to a Config: [server], [egress], [limits], [dns]. Peers and the rest:
+// config_read_peers.cpp.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,7 +25,8 @@ void read_private_key(TableReader& server, Config& config, Findings& findings) {
     key = wg::parse_secret_key(inline_key->text);
     inline_key->wipe();
     if (!key || key->is_zero())
-      return findings.error(inline_key->place, fmt::format("server.private_key is not a key, expected {}", key_form));
+      return findings.error(inline_key->place,
+                            fmt::format("server.private_key is not a key, expected {}", key_form));
   } else if (std::string name; server.string("private_key_file", name)) {
     auto text = read_key_file(path_of(config, name));
     if (!text) return findings.error(file->place, "server.private_key_file: " + text.error());
@@ -33,8 +35,9 @@ void read_private_key(TableReader& server, Config& config, Findings& findings) {
     key = wg::parse_secret_key(word);
     base::wipe(std::as_writable_bytes(std::span(*text)));
     if (!key || key->is_zero())
-      return findings.error(file->place, fmt::format("server.private_key_file: {} holds no key, expected {}",
-                                                     path_of(config, name), key_form));
+      return findings.error(file->place,
+                            fmt::format("server.private_key_file: {} holds no key, expected {}",
+                                        path_of(config, name), key_form));
   } else if (file == nullptr) {
     return findings.error(server.place().empty() ? config.file : server.place(),
                           "server.private_key_file is missing, expected a file with the server's "
@@ -51,7 +54,8 @@ void read_listen(TableReader& server, Config& config) {
   for (const Node& node : server.strings("listen")) {
     const auto endpoint = base::Endpoint::parse(node.text);
     if (!endpoint || endpoint->port == 0)
-      server.wrong("listen", node, "an address and a port, such as \"0.0.0.0:51820\" or \"[::]:51820\"");
+      server.wrong("listen", node,
+                   "an address and a port, such as \"0.0.0.0:51820\" or \"[::]:51820\"");
     else
       config.listen.push_back(*endpoint);
   }
@@ -61,7 +65,8 @@ void read_listen(TableReader& server, Config& config) {
 }
 
 std::optional<Config::Address> parse_address(std::string_view text) {
-  const auto address = base::IpAddress::parse(text.substr(0, std::min(text.find('/'), text.size())));
+  const auto address =
+      base::IpAddress::parse(text.substr(0, std::min(text.find('/'), text.size())));
   const auto network = base::Prefix::parse(text);
   if (!address || !network) return {};
   return Config::Address{*address, *network};
@@ -89,7 +94,8 @@ void read_log(TableReader& server, Config& config) {
   const std::vector<std::string> levels = {"debug", "info", "warn", "error", "off"};
   std::string level = "info", format = "text";
   if (server.choice("log_level", level, levels))
-    config.log_level = static_cast<Level>(std::find(levels.begin(), levels.end(), level) - levels.begin());
+    config.log_level =
+        static_cast<Level>(std::find(levels.begin(), levels.end(), level) - levels.begin());
   server.choice("log_format", format, {"text", "json"});
   config.log_format = format == "json" ? Format::json : Format::text;
 }
@@ -103,8 +109,10 @@ std::string default_state_dir(Findings& findings, const std::string& place) {
   // $STATE_DIRECTORY may name several, apart by ':'.
   if (const std::string state = absolute("STATE_DIRECTORY"); !state.empty())
     return state.substr(0, state.find(':'));
-  if (const std::string state = absolute("XDG_STATE_HOME"); !state.empty()) return state + "/culvert";
-  if (const std::string home = absolute("HOME"); !home.empty()) return home + "/.local/state/culvert";
+  if (const std::string state = absolute("XDG_STATE_HOME"); !state.empty())
+    return state + "/culvert";
+  if (const std::string home = absolute("HOME"); !home.empty())
+    return home + "/.local/state/culvert";
   findings.warn(place, "server.state_dir is not set and there is no HOME: nothing persists");
   return {};
 }
@@ -120,8 +128,10 @@ void read_paths(TableReader& server, Config& config, Findings& findings) {
   if (server.string("interface", config.interface) &&
       (config.interface.empty() || config.interface.size() > 15 ||
        config.interface.find_first_of("/ \t:") != std::string::npos))
-    server.wrong("interface", *server.take("interface"), "1 to 15 characters without '/', ':' and spaces");
-  if (server.string("http", config.http) && !config.http.empty() && !base::Endpoint::parse(config.http))
+    server.wrong("interface", *server.take("interface"),
+                 "1 to 15 characters without '/', ':' and spaces");
+  if (server.string("http", config.http) && !config.http.empty() &&
+      !base::Endpoint::parse(config.http))
     server.wrong("http", *server.take("http"), "an address and a port, or \"\" for none");
 }
 
@@ -135,7 +145,8 @@ void read_server(Node* table, Config& config, Findings& findings) {
   read_paths(server, config, findings);
   if (server.string("endpoint", config.endpoint) && !config.endpoint.empty() &&
       !is_host_port(config.endpoint))
-    server.wrong("endpoint", *server.take("endpoint"), "a host and a port, such as \"vpn.example.org:51820\"");
+    server.wrong("endpoint", *server.take("endpoint"),
+                 "a host and a port, such as \"vpn.example.org:51820\"");
   server.choice("aead", config.aead, {"auto", "ipsec-mb", "openssl", "libsodium"});
   server.boolean("gso", config.gso);
   server.boolean("gro", config.gro);
@@ -190,7 +201,8 @@ void read_dns(Node* table, Config& config, Findings& findings) {
   TableReader dns(table, "dns", findings);
   for (const Node& node : dns.strings("upstream")) {
     if (!is_upstream(node.text))
-      dns.wrong("upstream", node, "an address, or tls://ADDRESS#NAME, https://HOST/PATH, udp://, tcp://");
+      dns.wrong("upstream", node,
+                "an address, or tls://ADDRESS#NAME, https://HOST/PATH, udp://, tcp://");
     config.dns.upstream.push_back(node.text);
   }
   dns.boolean("intercept", config.dns.intercept);
@@ -200,7 +212,8 @@ void read_dns(Node* table, Config& config, Findings& findings) {
     const bool named = list.string("name", made.name) && !made.name.empty();
     const bool path = list.string("path", made.path), url = list.string("url", made.url);
     list.choice("format", made.format, {"auto", "hosts", "domains", "adblock", "rpz", "dnsmasq"});
-    if (!named) findings.error(item->place, "dns.list.name is missing, expected a name for the list");
+    if (!named)
+      findings.error(item->place, "dns.list.name is missing, expected a name for the list");
     if (path == url)
       findings.error(item->place, "dns.list has no source, expected either path or url");
     made.path = path_of(config, made.path);

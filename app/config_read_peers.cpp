@@ -12,13 +12,13 @@ namespace culvert::app {
 namespace {
 
 bool printable(std::string_view name) {
-  return !name.empty() && name.size() <= 64 &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '/';
-         });
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '/';
+  });
 }
 
-void read_preshared_key(TableReader& table, PeerEntry& peer, const Config& config, Findings& findings) {
+void read_preshared_key(TableReader& table, PeerEntry& peer, const Config& config,
+                        Findings& findings) {
   Node* inline_key = table.take("preshared_key");
   Node* file = table.take("preshared_key_file");
   if (inline_key != nullptr && file != nullptr)
@@ -39,8 +39,9 @@ void read_preshared_key(TableReader& table, PeerEntry& peer, const Config& confi
   auto key = wg::parse_secret_key(text);
   base::wipe(std::as_writable_bytes(std::span(text)));
   if (!key)
-    return findings.error(from->place, "peer.preshared_key is not a key, expected 44 characters of base64, "
-                                       "as `culvert genpsk` prints");
+    return findings.error(from->place,
+                          "peer.preshared_key is not a key, expected 44 characters of base64, "
+                          "as `culvert genpsk` prints");
   peer.preshared_key = std::move(*key);
 }
 
@@ -48,7 +49,8 @@ void read_allowed_ips(TableReader& table, PeerEntry& peer, Findings& findings) {
   for (const Node& node : table.strings("allowed_ips")) {
     base::Prefix prefix;
     if (!read_prefix(table, "allowed_ips", node, findings, prefix)) continue;
-    if (std::find(peer.allowed_ips.begin(), peer.allowed_ips.end(), prefix) != peer.allowed_ips.end())
+    if (std::find(peer.allowed_ips.begin(), peer.allowed_ips.end(), prefix) !=
+        peer.allowed_ips.end())
       findings.warn(node.place, fmt::format("peer.allowed_ips names {} twice", prefix.to_string()));
     else
       peer.allowed_ips.push_back(prefix);
@@ -60,7 +62,8 @@ void read_peer_endpoint(TableReader& table, PeerEntry& peer) {
   if (!table.string("endpoint", text) || text.empty()) return;
   const Node& node = *table.take("endpoint");
   if (!is_host_port(text))
-    return table.wrong("endpoint", node, "an address or a host name, and a port: \"192.0.2.1:51820\"");
+    return table.wrong("endpoint", node,
+                       "an address or a host name, and a port: \"192.0.2.1:51820\"");
   const auto endpoint = resolve_endpoint(text);
   if (endpoint)
     peer.endpoint = *endpoint;
@@ -149,7 +152,8 @@ void read_forwards(Node& root, Config& config, Findings& findings) {
     ForwardEntry forward;
     forward.place = node->place;
     bool complete = true;
-    for (const auto& [key, field] : {std::pair("listen", &forward.listen), std::pair("to", &forward.to)}) {
+    for (const auto& [key, field] :
+         {std::pair("listen", &forward.listen), std::pair("to", &forward.to)}) {
       std::string text;
       const auto endpoint = table.string(key, text) ? base::Endpoint::parse(text) : std::nullopt;
       if (endpoint && endpoint->port != 0) {
@@ -160,7 +164,8 @@ void read_forwards(Node& root, Config& config, Findings& findings) {
       if (Node* at = table.take(key); at != nullptr)
         table.wrong(key, *at, "an address and a port, such as \"10.8.0.2:80\"");
       else
-        findings.error(node->place, fmt::format("forward.{} is missing, expected an address and a port", key));
+        findings.error(node->place,
+                       fmt::format("forward.{} is missing, expected an address and a port", key));
     }
     std::string protocol = "tcp";
     table.choice("protocol", protocol, {"tcp", "udp"});

@@ -22,9 +22,12 @@ std::optional<std::int64_t> whole_number(const Node& node) {
 
 std::string_view kind_name(Node::Kind kind) {
   switch (kind) {
-    case Node::Kind::table: return "a table";
-    case Node::Kind::array: return "a list";
-    default: return "a value";
+    case Node::Kind::table:
+      return "a table";
+    case Node::Kind::array:
+      return "a list";
+    default:
+      return "a value";
   }
 }
 
@@ -60,10 +63,13 @@ std::string TableReader::full(std::string_view key) const {
   return name_.empty() ? std::string(key) : fmt::format("{}.{}", name_, key);
 }
 
-std::string TableReader::place() const { return table_ == nullptr ? "" : table_->place; }
+std::string TableReader::place() const {
+  return table_ == nullptr ? "" : table_->place;
+}
 
 void TableReader::wrong(std::string_view key, const Node& node, std::string_view expected) {
-  findings_.error(node.place, fmt::format("{} = {}, expected {}", full(key), shown(node), expected));
+  findings_.error(node.place,
+                  fmt::format("{} = {}, expected {}", full(key), shown(node), expected));
 }
 
 Node* TableReader::take(std::string_view key) {
@@ -79,7 +85,8 @@ bool TableReader::string(std::string_view key, std::string& field) {
   const Node* node = take(key);
   if (node == nullptr) return false;
   // --set http=8080 is a number to TOML and a text to this key.
-  const bool scalar = node->bare && node->kind != Node::Kind::table && node->kind != Node::Kind::array;
+  const bool scalar =
+      node->bare && node->kind != Node::Kind::table && node->kind != Node::Kind::array;
   if (node->kind != Node::Kind::string && !scalar) {
     wrong(key, *node, "a text in quotes");
     return false;
@@ -232,11 +239,10 @@ void TableReader::finish() {
   for (const auto& [key, node] : table_->entries) {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
     const std::string_view meant = nearest(key, known_);
-    findings_.error(node.place, meant.empty()
-                                    ? fmt::format("unknown key {}, expected one of {}", full(key),
-                                                  fmt::join(known_, ", "))
-                                    : fmt::format("unknown key {}, expected {}", full(key),
-                                                  full(meant)));
+    findings_.error(node.place, meant.empty() ? fmt::format("unknown key {}, expected one of {}",
+                                                            full(key), fmt::join(known_, ", "))
+                                              : fmt::format("unknown key {}, expected {}",
+                                                            full(key), full(meant)));
   }
 }
 

@@ -26,7 +26,8 @@ class TableReader {
   // Each leaves the field as it is where the key is missing or wrong; true if it was set.
   bool string(std::string_view key, std::string& field);
   bool boolean(std::string_view key, bool& field);
-  bool seconds(std::string_view key, std::chrono::seconds& field, std::int64_t low, std::int64_t high);
+  bool seconds(std::string_view key, std::chrono::seconds& field, std::int64_t low,
+               std::int64_t high);
   bool size(std::string_view key, std::size_t& field, std::uint64_t low, std::uint64_t high);
   bool rate(std::string_view key, std::uint64_t& field);
   bool choice(std::string_view key, std::string& field, const std::vector<std::string>& values);

@@ -22,7 +22,8 @@ class Converter {
     if (numbered_) node.line = from.source().begin.line, node.last_line = from.source().end.line;
     node.bare = !numbered_;
     if (depth > deepest) {
-      findings_.error(node.place, "tables nested more than 16 deep, expected the sections of culvert");
+      findings_.error(node.place,
+                      "tables nested more than 16 deep, expected the sections of culvert");
       return node;
     }
     if (const auto* table = from.as_table()) {
@@ -30,7 +31,8 @@ class Converter {
       for (const auto& [key, value] : *table) {
         // A plain value is named by the line of its key, also where it goes on over several lines.
         Node child = convert(value, depth + 1);
-        if (!value.is_table() && !value.is_array_of_tables()) child.place = at(key.source().begin.line);
+        if (!value.is_table() && !value.is_array_of_tables())
+          child.place = at(key.source().begin.line);
         if (node.line == 0 && numbered_) node.line = key.source().begin.line;
         node.add(std::string(key.str()), std::move(child));
       }

@@ -14,7 +14,8 @@ struct Unit {
   std::uint64_t factor;
 };
 
-constexpr std::uint64_t limit = std::uint64_t{1} << 62;  // far above anything meant, far from overflow
+constexpr std::uint64_t limit = std::uint64_t{1}
+                                << 62;  // far above anything meant, far from overflow
 
 // "1.5gb": digits, optionally a fraction, then one of `units`. Cuts what it read off `text`.
 template <std::size_t N>
@@ -22,11 +23,11 @@ std::optional<std::uint64_t> take_amount(std::string_view& text, const std::arra
   double number = 0;
   const char* end = text.data() + text.size();
   if (text.empty() || text[0] < '0' || text[0] > '9') return {};
-  const auto [next, error] =
-      std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const auto [next, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
   if (error != std::errc{}) return {};
   std::string_view rest = trim({next, static_cast<std::size_t>(end - next)});
-  const std::size_t letters = std::min(rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz"), rest.size());
+  const std::size_t letters =
+      std::min(rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz"), rest.size());
   for (const Unit& unit : units) {
     if (unit.name != rest.substr(0, letters)) continue;
     const double value = number * static_cast<double>(unit.factor);

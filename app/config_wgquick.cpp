@@ -1,5 +1,6 @@
-// An unchanged wg-quick(8) file to the tree of config_node.hpp. Keys and sections in any case, as wg
-// reads them; '#' starts a comment. Commands of wg-quick are named and ignored: culvert runs nothing.
+// An unchanged wg-quick(8) file to the tree of config_node.hpp. Keys and sections in any case, as
+// wg reads them; '#' starts a comment. Commands of wg-quick are named and ignored: culvert runs
+// nothing.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,10 +24,12 @@ constexpr Key peer_keys[] = {{"PublicKey", "public_key"},
                              {"AllowedIPs", "allowed_ips", true},
                              {"Endpoint", "endpoint"},
                              {"PersistentKeepalive", "persistent_keepalive"}};
-constexpr std::string_view ignored_keys[] = {"DNS",  "Table",    "SaveConfig", "PostUp",
+constexpr std::string_view ignored_keys[] = {"DNS",   "Table",    "SaveConfig", "PostUp",
                                              "PreUp", "PostDown", "PreDown",    "FwMark"};
 
-bool same(std::string_view a, std::string_view b) { return lower(a) == lower(b); }
+bool same(std::string_view a, std::string_view b) {
+  return lower(a) == lower(b);
+}
 
 template <class Keys>
 const Key* find_key(const Keys& keys, std::string_view name) {
@@ -66,7 +69,8 @@ class Parser {
     if (line.front() == '[') return open_section(line);
     const std::size_t equals = line.find('=');
     if (equals == std::string_view::npos)
-      return findings_.error(place(), fmt::format("\"{}\", expected Key = value", line.substr(0, 60)));
+      return findings_.error(place(),
+                             fmt::format("\"{}\", expected Key = value", line.substr(0, 60)));
     read_key(trim(line.substr(0, equals)), trim(line.substr(equals + 1)));
   }
 
@@ -74,7 +78,8 @@ class Parser {
     section_ = Section::unknown;
     if (same(line, "[Interface]")) {
       if (server_.line != 0)
-        findings_.error(place(), fmt::format("a second [Interface], the first is at line {}", server_.line));
+        findings_.error(place(),
+                        fmt::format("a second [Interface], the first is at line {}", server_.line));
       section_ = Section::interface;
       server_.place = place();
       server_.line = server_.last_line = line_;
@@ -98,7 +103,8 @@ class Parser {
   void read_key(std::string_view name, std::string_view value) {
     if (section_ == Section::unknown) return;  // said at its header
     if (section_ == Section::none)
-      return findings_.error(place(), fmt::format("{} before any section, expected [Interface]", name.substr(0, 60)));
+      return findings_.error(
+          place(), fmt::format("{} before any section, expected [Interface]", name.substr(0, 60)));
     const bool in_peer = section_ == Section::peer;
     const Key* key = in_peer ? find_key(peer_keys, name) : find_key(interface_keys, name);
     if (key == nullptr) return unknown_key(name, in_peer);
@@ -111,16 +117,18 @@ class Parser {
     for (const std::string_view known : ignored_keys)
       if (!in_peer && same(known, name))
         return findings_.warn(place(), fmt::format("{} is ignored: culvert has no interface to set "
-                                                   "up and runs no commands", known));
+                                                   "up and runs no commands",
+                                                   known));
     std::vector<std::string> names;
     for (const Key& key : interface_keys)
       if (!in_peer) names.emplace_back(key.written);
     for (const Key& key : peer_keys)
       if (in_peer) names.emplace_back(key.written);
     const std::string_view meant = nearest(name, names);
-    findings_.error(place(), fmt::format("unknown key {}, expected {}", name.substr(0, 60),
-                                         meant.empty() ? fmt::format("one of {}", fmt::join(names, ", "))
-                                                       : std::string(meant)));
+    findings_.error(place(),
+                    fmt::format("unknown key {}, expected {}", name.substr(0, 60),
+                                meant.empty() ? fmt::format("one of {}", fmt::join(names, ", "))
+                                              : std::string(meant)));
   }
 
   void set(const Key& key, std::string_view value) {
@@ -132,7 +140,8 @@ class Parser {
     Node* there = table.find(key.ours);
     if (!key.list) {
       if (there != nullptr)
-        findings_.error(place(), fmt::format("{} again, the first is at {}", key.written, there->place));
+        findings_.error(place(),
+                        fmt::format("{} again, the first is at {}", key.written, there->place));
       else
         table.entries.emplace_back(key.ours, std::move(node));
       return;

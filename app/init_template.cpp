@@ -5,7 +5,8 @@
 namespace culvert::app {
 
 std::string init_template(const InitTemplate& with) {
-  return fmt::format(R"toml(# culvert: the whole configuration. `culvert check --config FILE` names every mistake.
+  return fmt::format(
+      R"toml(# culvert: the whole configuration. `culvert check --config FILE` names every mistake.
 # Paths are relative to this file. A line that starts with '#' shows a default, or an example.
 
 [server]
@@ -75,9 +76,9 @@ public_key = "{public_key}"
 preshared_key = "{preshared_key}"
 allowed_ips = ["10.8.0.2/32", "fd08::2/128"]
 )toml",
-                     fmt::arg("port", with.port), fmt::arg("endpoint", with.endpoint),
-                     fmt::arg("name", with.client), fmt::arg("public_key", with.client_public_key),
-                     fmt::arg("preshared_key", with.preshared_key));
+      fmt::arg("port", with.port), fmt::arg("endpoint", with.endpoint),
+      fmt::arg("name", with.client), fmt::arg("public_key", with.client_public_key),
+      fmt::arg("preshared_key", with.preshared_key));
 }
 
 }  // namespace culvert::app

@@ -21,7 +21,8 @@ std::string content(const std::string& path) {
 
 int command(std::vector<const char*> line) {
   line.insert(line.begin(), "culvert");
-  return run_command_line(static_cast<int>(line.size()), line.data(), [](std::unique_ptr<Config>) { return 7; });
+  return run_command_line(static_cast<int>(line.size()), line.data(),
+                          [](std::unique_ptr<Config>) { return 7; });
 }
 
 }  // namespace
@@ -29,12 +30,14 @@ int command(std::vector<const char*> line) {
 TEST_CASE("init is complete, private and changes nothing when run again") {
   char base[] = "/tmp/culvert-init-XXXXXX";
   REQUIRE(::mkdtemp(base) != nullptr);
-  const std::string dir = std::string(base) + "/d", toml = dir + "/culvert.toml", client = dir + "/clients/phone.conf";
+  const std::string dir = std::string(base) + "/d", toml = dir + "/culvert.toml",
+                    client = dir + "/clients/phone.conf";
   REQUIRE(command({"init", dir.c_str(), "--endpoint", "vpn.example.org"}) == 0);
-  const std::string config = content(toml), key = content(dir + "/server.key"), file = content(client);
+  const std::string config = content(toml), key = content(dir + "/server.key"),
+                    file = content(client);
   CHECK(file.find("Endpoint = vpn.example.org:51820\n") != std::string::npos);
   for (const std::string& path : {toml, client, dir + "/server.key"}) {
-    struct stat status{};
+    struct stat status {};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
   }
@@ -47,7 +50,8 @@ TEST_CASE("init is complete, private and changes nothing when run again") {
 
   CHECK(command({"peer", "add", "tablet", "--config", toml.c_str()}) == 0);
   CHECK(content(toml) != config);
-  CHECK(content(dir + "/clients/tablet.conf").find("Address = 10.8.0.3/32, fd08::3/128") != std::string::npos);
+  CHECK(content(dir + "/clients/tablet.conf").find("Address = 10.8.0.3/32, fd08::3/128") !=
+        std::string::npos);
   CHECK(command({"peer", "add", "tablet", "--config", toml.c_str()}) == 1);
   CHECK(command({"peer", "config", "tablet", "--qr", "--config", toml.c_str()}) == 0);
   CHECK(command({"peer", "remove", "tablet", "--config", toml.c_str()}) == 0);

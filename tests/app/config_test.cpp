@@ -25,12 +25,14 @@ constexpr const char* key_b = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0=";
 // Five lines that are good; `rest` starts at line 6.
 std::string server(const std::string& rest = "", const std::string& line5 = "") {
   return "[server]\nprivate_key = \"" + std::string(private_key) +
-         "\"\naddress = [\"10.8.0.1/24\", \"fd08::1/64\"]\nstate_dir = \"\"\n" + line5 + "\n" + rest;
+         "\"\naddress = [\"10.8.0.1/24\", \"fd08::1/64\"]\nstate_dir = \"\"\n" + line5 + "\n" +
+         rest;
 }
 
 std::string peer(const std::string& name, const std::string& key, const std::string& ips,
                  const std::string& more = "") {
-  return "[[peer]]\nname = \"" + name + "\"\npublic_key = \"" + key + "\"\nallowed_ips = [\"" + ips + "\"]\n" + more;
+  return "[[peer]]\nname = \"" + name + "\"\npublic_key = \"" + key + "\"\nallowed_ips = [\"" +
+         ips + "\"]\n" + more;
 }
 
 std::string all(const Loaded& loaded) {
@@ -61,29 +63,42 @@ TEST_CASE("every mistake is named with its place and what was expected") {
       {server("", "mtu = 9"), "f:5", "server.mtu = 9, expected a whole number from 576 to 65535"},
       {server("", "mtu = \"1420\""), "f:5", "server.mtu = \"1420\", expected a whole number"},
       {server("", "mtu = 1279"), "f", "server.mtu = 1279, expected at least 1280"},
-      {server("", "listen_port = 0"), "f:5", "server.listen_port = 0, expected a whole number from 1"},
-      {server("", "listen = [\"0.0.0.0:1\", \"127.0.0.1:2\"]"), "f", "at most one address of each family"},
-      {server("", "workers = 0"), "f:5", "server.workers = 0, expected a whole number from 1 to 255"},
+      {server("", "listen_port = 0"), "f:5",
+       "server.listen_port = 0, expected a whole number from 1"},
+      {server("", "listen = [\"0.0.0.0:1\", \"127.0.0.1:2\"]"), "f",
+       "at most one address of each family"},
+      {server("", "workers = 0"), "f:5",
+       "server.workers = 0, expected a whole number from 1 to 255"},
       {server("", "aead = \"rot13\""), "f:5", "expected one of auto, ipsec-mb, openssl, libsodium"},
       {server("[server2]\n"), "f:6", "unknown key server2, expected server"},
       {server("", "x = = 1"), "f:5", "not TOML"},
       {"[server]\naddress = \"10.8.0.1/24\"\n", "f:1", "server.private_key_file is missing"},
-      {"[server]\nprivate_key = \"AAA\"\naddress = \"10.8.0.1/24\"\n", "f:2", "server.private_key is not a key"},
-      {server("[limits]\ntcp_flows = 0\n"), "f:7", "limits.tcp_flows = 0, expected a whole number from 1"},
+      {"[server]\nprivate_key = \"AAA\"\naddress = \"10.8.0.1/24\"\n", "f:2",
+       "server.private_key is not a key"},
+      {server("[limits]\ntcp_flows = 0\n"), "f:7",
+       "limits.tcp_flows = 0, expected a whole number from 1"},
       {server("[limits]\ntcp_idle = \"2 weeks\"\n"), "f:7", "expected a duration"},
-      {server("[group.g]\nlimits = { tcp_idle = \"1h\" }\n"), "f:7", "unknown key group.g.limits.tcp_idle"},
+      {server("[group.g]\nlimits = { tcp_idle = \"1h\" }\n"), "f:7",
+       "unknown key group.g.limits.tcp_idle"},
       {server("[group.g]\ndown = \"50mb\"\n"), "f:7", "group.g.down = \"50mb\", expected a rate"},
       {server("[group.g]\nquota = \"200GB\"\n"), "f:7", "expected a size per day, week or month"},
-      {server("[egress]\nallow = [\"10.0.0.0/99\"]\n"), "f:7", "egress.allow = \"10.0.0.0/99\", expected a prefix"},
+      {server("[egress]\nallow = [\"10.0.0.0/99\"]\n"), "f:7",
+       "egress.allow = \"10.0.0.0/99\", expected a prefix"},
       {server("[egress]\nsource_address = \"me\"\n"), "f:7", "expected an address of this host"},
       {server(peer("a", key_a, "10.8.0.2/24")), "f:9", "bits behind the prefix length are set"},
       {server(peer("a", key_a, "10.8.0.1/32")), "f:6", "has the server's own address 10.8.0.1"},
-      {server(peer("a", "AAAA", "10.8.0.2/32")), "f:8", "peer.public_key = \"AAAA\", expected a key"},
-      {server(peer("a", key_a, "10.8.0.2/32", "group = \"g\"\n")), "f:10", "expected a section [group.g]"},
-      {server(peer("a", key_a, "10.8.0.2/32") + peer("a", key_b, "10.8.0.3/32")), "f:10", "the first is at f:6"},
-      {server(peer("a", key_a, "10.8.0.2/32") + peer("b", key_a, "10.8.0.3/32")), "f:10", "public key of peer \"a\" at f:6"},
-      {server(peer("a", key_a, "10.8.0.2/32") + peer("b", key_b, "10.8.0.2/32")), "f:10", "allowed IP 10.8.0.2/32 of peer \"a\" at f:6"},
-      {server("[[forward]]\nlisten = \"0.0.0.0:80\"\nto = \"10.8.0.9:80\"\n"), "f:6", "an address of no peer"},
+      {server(peer("a", "AAAA", "10.8.0.2/32")), "f:8",
+       "peer.public_key = \"AAAA\", expected a key"},
+      {server(peer("a", key_a, "10.8.0.2/32", "group = \"g\"\n")), "f:10",
+       "expected a section [group.g]"},
+      {server(peer("a", key_a, "10.8.0.2/32") + peer("a", key_b, "10.8.0.3/32")), "f:10",
+       "the first is at f:6"},
+      {server(peer("a", key_a, "10.8.0.2/32") + peer("b", key_a, "10.8.0.3/32")), "f:10",
+       "public key of peer \"a\" at f:6"},
+      {server(peer("a", key_a, "10.8.0.2/32") + peer("b", key_b, "10.8.0.2/32")), "f:10",
+       "allowed IP 10.8.0.2/32 of peer \"a\" at f:6"},
+      {server("[[forward]]\nlisten = \"0.0.0.0:80\"\nto = \"10.8.0.9:80\"\n"), "f:6",
+       "an address of no peer"},
   };
   for (const Bad& bad : table) {
     const Loaded loaded = load_config_text(bad.text, "f", {});
@@ -113,13 +128,18 @@ TEST_CASE("a key this version does not act on is warned of by name") {
 }
 
 TEST_CASE("longer prefixes inside another peer's are legal") {
-  CHECK(load_config_text(server(peer("a", key_a, "10.8.0.0/25") + peer("b", key_b, "10.8.0.3/32")), "f", {}).config);
+  CHECK(load_config_text(server(peer("a", key_a, "10.8.0.0/25") + peer("b", key_b, "10.8.0.3/32")),
+                         "f", {})
+            .config);
 }
 
 TEST_CASE("--set overrides any key and takes bare texts") {
-  const Loaded loaded = load_config_text(
-      server(), "f", {{"server.listen_port", "4000"}, {"group.family.down", "50mbit"}, {"server.mtu", "1300"},
-                      {"limits.tcp_idle", "1h"}, {"server.listen", "127.0.0.1:5000,[::1]:5000"}});
+  const Loaded loaded = load_config_text(server(), "f",
+                                         {{"server.listen_port", "4000"},
+                                          {"group.family.down", "50mbit"},
+                                          {"server.mtu", "1300"},
+                                          {"limits.tcp_idle", "1h"},
+                                          {"server.listen", "127.0.0.1:5000,[::1]:5000"}});
   INFO(all(loaded));
   REQUIRE(loaded.config != nullptr);
   CHECK(loaded.config->mtu == 1300);
@@ -134,17 +154,19 @@ TEST_CASE("--set overrides any key and takes bare texts") {
 TEST_CASE("a peer inherits its group's limits and overrides them") {
   const Loaded loaded = load_config_text(
       server("[group.g]\nlimits = { tcp_flows = 7, udp_mappings = 8 }\n" +
-             peer("a", key_a, "10.8.0.2/32", "group = \"g\"\nlimits = { udp_mappings = 9 }\n")), "f", {});
+             peer("a", key_a, "10.8.0.2/32", "group = \"g\"\nlimits = { udp_mappings = 9 }\n")),
+      "f", {});
   REQUIRE(loaded.config != nullptr);
   CHECK(loaded.config->peers[0].policy.limits.tcp_flows == 7);
   CHECK(loaded.config->peers[0].policy.limits.udp_mappings == 9);
 }
 
 TEST_CASE("a wg-quick file is taken as it is") {
-  const std::string text = "[interface]\nprivatekey = " + std::string(private_key) +
-                           "\nAddress = 10.8.0.1/24, fd08::1/64\nListenPort = 4444\nPostUp = rm -rf x\n"
-                           "[Peer]\n# friendly_name = my laptop\nPublicKey = " + key_a +
-                           "\nAllowedIPs = 10.8.0.2/32\nAllowedIPs = fd08::2/128\nPersistentKeepalive = off\n";
+  const std::string text =
+      "[interface]\nprivatekey = " + std::string(private_key) +
+      "\nAddress = 10.8.0.1/24, fd08::1/64\nListenPort = 4444\nPostUp = rm -rf x\n"
+      "[Peer]\n# friendly_name = my laptop\nPublicKey = " +
+      key_a + "\nAllowedIPs = 10.8.0.2/32\nAllowedIPs = fd08::2/128\nPersistentKeepalive = off\n";
   const Loaded loaded = load_config_text(text, "wg.conf", {});
   INFO(all(loaded));
   REQUIRE(loaded.config != nullptr);
@@ -154,21 +176,28 @@ TEST_CASE("a wg-quick file is taken as it is") {
   CHECK(loaded.config->peers[0].name == "my laptop");
   CHECK(loaded.config->peers[0].allowed_ips.size() == 2);
   const Loaded wrong = load_config_text(text + "AllowedIP = 10.0.0.0/8\n", "wg.conf", {});
-  CHECK(all(wrong).find("wg.conf:12: unknown key AllowedIP, expected AllowedIPs") != std::string::npos);
+  CHECK(all(wrong).find("wg.conf:12: unknown key AllowedIP, expected AllowedIPs") !=
+        std::string::npos);
 }
 
 TEST_CASE("the environment gives the same peers in both forms, and refuses the rest") {
   using Map = std::map<std::string, std::string>;
   const auto load = [](const Map& variables) {
-    return load_environment([&](const char* name) -> const char* {
-      const auto found = variables.find(name);
-      return found == variables.end() ? nullptr : found->second.c_str();
-    }, {{"server.state_dir", ""}});
+    return load_environment(
+        [&](const char* name) -> const char* {
+          const auto found = variables.find(name);
+          return found == variables.end() ? nullptr : found->second.c_str();
+        },
+        {{"server.state_dir", ""}});
   };
-  Map indexed = {{"WG_PRIVATE_KEY", private_key}, {"WG_PEERS", "1"}, {"WG_PEER_1_PUBLIC_KEY", key_a},
-                 {"WG_PEER_1_ALLOWED_IPS", "10.0.0.2/32,10.0.0.3/32"}, {"WG_PEER_1_KEEPALIVE", "25"}};
-  const Map inlined = {{"WG_PRIVATE_KEY", private_key}, {"WG_PEERS", "public_key=" + std::string(key_a) +
-                       ",allowed_ips=10.0.0.2/32,10.0.0.3/32,keepalive=25"}};
+  Map indexed = {{"WG_PRIVATE_KEY", private_key},
+                 {"WG_PEERS", "1"},
+                 {"WG_PEER_1_PUBLIC_KEY", key_a},
+                 {"WG_PEER_1_ALLOWED_IPS", "10.0.0.2/32,10.0.0.3/32"},
+                 {"WG_PEER_1_KEEPALIVE", "25"}};
+  const Map inlined = {{"WG_PRIVATE_KEY", private_key},
+                       {"WG_PEERS", "public_key=" + std::string(key_a) +
+                                        ",allowed_ips=10.0.0.2/32,10.0.0.3/32,keepalive=25"}};
   for (const Map& variables : {indexed, inlined}) {
     const Loaded loaded = load(variables);
     INFO(all(loaded));
@@ -180,12 +209,14 @@ TEST_CASE("the environment gives the same peers in both forms, and refuses the r
     CHECK(loaded.config->mtu == 1380);
   }
   indexed["WG_MTU"] = "big";
-  CHECK(all(load(indexed)).find("environment WG_MTU: server.mtu = \"big\", expected") != std::string::npos);
+  CHECK(all(load(indexed)).find("environment WG_MTU: server.mtu = \"big\", expected") !=
+        std::string::npos);
   indexed.erase("WG_MTU");
   indexed["WG_PEER_5_PUBLIC_KEY"] = key_b;
   CHECK(all(load(indexed)).find("WG_PEERS does not name 5") != std::string::npos);
   CHECK(load({{"WG_PRIVATE_KEY", private_key}}).config == nullptr);
-  CHECK(load({{"WG_PRIVATE_KEY", private_key}, {"WG_PEERS", "allowed_ips=10.0.0.2/32"}}).config == nullptr);
+  CHECK(load({{"WG_PRIVATE_KEY", private_key}, {"WG_PEERS", "allowed_ips=10.0.0.2/32"}}).config ==
+        nullptr);
 }
 
 TEST_CASE("a key file that others can read is refused") {
@@ -193,10 +224,12 @@ TEST_CASE("a key file that others can read is refused") {
   REQUIRE(::mkdtemp(directory) != nullptr);
   const std::string path = std::string(directory) + "/k";
   std::ofstream(path) << private_key << "\n";
-  const std::string text = "[server]\nprivate_key_file = \"k\"\naddress = \"10.8.0.1/24\"\nstate_dir = \"\"\n";
+  const std::string text =
+      "[server]\nprivate_key_file = \"k\"\naddress = \"10.8.0.1/24\"\nstate_dir = \"\"\n";
   const auto load = [&] { return load_config_text(text, std::string(directory) + "/c.toml", {}); };
   ::chmod(path.c_str(), 0640);
-  CHECK(all(load()).find("c.toml:2: server.private_key_file: " + path + ": the key file has mode 0640, expected 0600") != std::string::npos);
+  CHECK(all(load()).find("c.toml:2: server.private_key_file: " + path +
+                         ": the key file has mode 0640, expected 0600") != std::string::npos);
   ::chmod(path.c_str(), 0600);
   CHECK(load().config != nullptr);
   std::filesystem::remove_all(directory);
@@ -205,8 +238,11 @@ TEST_CASE("a key file that others can read is refused") {
 
 TEST_CASE("a peer added and cut again leaves every other byte") {
   for (const std::string& before :
-       {"# top\n" + server(peer("a", key_a, "10.8.0.2/32") + "# tail\n\n[limits]\ntcp_flows = 5 # five\n"),
-        "[Interface]\nPrivateKey = " + std::string(private_key) + "\nAddress=10.8.0.1/24 # mine\n\n[Peer]\nPublicKey=" + key_a + "\nAllowedIPs = 10.8.0.2/32\n"}) {
+       {"# top\n" +
+            server(peer("a", key_a, "10.8.0.2/32") + "# tail\n\n[limits]\ntcp_flows = 5 # five\n"),
+        "[Interface]\nPrivateKey = " + std::string(private_key) +
+            "\nAddress=10.8.0.1/24 # mine\n\n[Peer]\nPublicKey=" + key_a +
+            "\nAllowedIPs = 10.8.0.2/32\n"}) {
     const std::string after = add_peer_block(before, {"b", key_b, "", "", {"10.8.0.3/32"}});
     INFO(after);
     CHECK(after.substr(0, before.size()) == before);
@@ -216,12 +252,14 @@ TEST_CASE("a peer added and cut again leaves every other byte") {
     const PeerEntry& added = loaded.config->peers.back();
     CHECK(added.name == "b");
     CHECK(cut_lines(after, added.line, added.last_line) == before);
-    CHECK(!only_peer_differs(before, add_peer_block(before, {"b", key_a, "", "", {"10.8.0.3/32"}}), "f", "b"));
+    CHECK(!only_peer_differs(before, add_peer_block(before, {"b", key_a, "", "", {"10.8.0.3/32"}}),
+                             "f", "b"));
   }
 }
 
 TEST_CASE("the next free addresses skip the server, the peers and the broadcast") {
-  const Loaded loaded = load_config_text(server(peer("a", key_a, "10.8.0.2/32") + peer("b", key_b, "fd08::2/128")), "f", {});
+  const Loaded loaded = load_config_text(
+      server(peer("a", key_a, "10.8.0.2/32") + peer("b", key_b, "fd08::2/128")), "f", {});
   REQUIRE(loaded.config != nullptr);
   const auto free = free_addresses(*loaded.config);
   REQUIRE(free);
