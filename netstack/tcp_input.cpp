@@ -12,6 +12,16 @@ namespace culvert::netstack {
 
 using base::TcpView;
 
+namespace {
+
+void prefetch(const void* from, std::size_t size) noexcept {
+  constexpr std::size_t line = 64;
+  for (std::size_t at = 0; at < size; at += line)
+    __builtin_prefetch(static_cast<const char*>(from) + at);
+}
+
+}  // namespace
+
 void TcpCore::input(pbuf* p, const base::IpView& ip, const TcpView& tcp, base::Time now) noexcept {
   now_ = now;
   if (tcp.source_port == 0 || tcp.destination_port == 0) {
@@ -86,6 +96,9 @@ void TcpCore::time_wait_input(TimeWait& waiting, pbuf* p, const base::IpView& ip
 }
 
 void TcpCore::flow_input(Flow& flow, pbuf* p, const TcpView& tcp) noexcept {
+  // Among many flows neither is in the cache: all lines are asked for at once, not one by one.
+  prefetch(flow.pcb, sizeof(tcp_pcb));
+  prefetch(&flow, sizeof(Flow));
   // lwIP reads the options of every segment and would let a later one change the segment size.
   sanitise_options(tcp.options,
                    flow.pcb->state == SYN_SENT ? OptionUse::opening : OptionUse::established);
@@ -105,10 +118,49 @@ void TcpCore::flow_input(Flow& flow, pbuf* p, const TcpView& tcp) noexcept {
   feed(flow, p, 1);
 }
 
-bool TcpCore::try_join(Flow&, pbuf*, const TcpView&) noexcept {
-  return false;
+// Consecutive in-order segments of a batch become one, so that lwIP, the events and the host socket
+// are asked once. Only plain data is joined, and only while nothing else in the header changes.
+bool TcpCore::try_join(Flow& flow, pbuf* p, const TcpView& tcp) noexcept {
+  constexpr std::size_t largest = 65000;  // of pbuf's 16-bit length
+  const bool plain =
+      (tcp.flags & ~TcpView::psh) == TcpView::ack && !tcp.payload.empty() && tcp.options.empty();
+  if (!plain) return false;
+  if (!flow.joined) {
+    if (tcp.sequence != flow.pcb->rcv_nxt || flow.pcb->ooseq || flow.pcb->state == SYN_RCVD ||
+        flow.pcb->state == SYN_SENT)
+      return false;
+    flow.joined = flow.joined_tail = p;
+    flow.joined_count = 1;
+    flow.joined_size = tcp.payload.size();
+    flow.joined_next = tcp.sequence + std::uint32_t(tcp.payload.size());
+    joining_.append(flow.joining);
+    return true;
+  }
+  const auto* first = static_cast<const std::byte*>(flow.joined->payload);
+  if (tcp.sequence != flow.joined_next || tcp.acknowledgement != base::load_be32(first + 8) ||
+      tcp.window != base::load_be16(first + 14) ||
+      flow.joined_size + tcp.payload.size() > largest ||
+      flow.joined_count == base::Pieces::max_count)
+    return false;
+  pbuf_remove_header(p, 20);
+  flow.joined_tail->next = p;
+  flow.joined_tail = p;
+  ++flow.joined_count;
+  flow.joined_size += tcp.payload.size();
+  flow.joined_next += std::uint32_t(tcp.payload.size());
+  return true;
 }
-void TcpCore::deliver_joined(Flow&) noexcept {}
+
+void TcpCore::deliver_joined(Flow& flow) noexcept {
+  flow.joining.unlink();
+  pbuf* chain = std::exchange(flow.joined, nullptr);
+  std::size_t total = 20 + flow.joined_size;
+  for (pbuf* q = chain; q; q = q->next) {
+    q->tot_len = u16_t(total);
+    total -= q->len;
+  }
+  feed(flow, chain, flow.joined_count);
+}
 
 namespace {
 

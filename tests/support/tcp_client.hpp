@@ -361,9 +361,12 @@ class TcpClient {
       acked = tcp.acknowledgement;
       peer_window = tcp.window;
     }
-    if (tcp.sequence == expected && !tcp.payload.empty()) {
-      received.insert(received.end(), tcp.payload.begin(), tcp.payload.end());
-      expected += std::uint32_t(tcp.payload.size());
+    // What is new of the payload, if it follows on; a repetition may reach beyond what is known.
+    const std::size_t known = expected - tcp.sequence;
+    if (known < tcp.payload.size()) {
+      const base::Bytes fresh = tcp.payload.subspan(known);
+      received.insert(received.end(), fresh.begin(), fresh.end());
+      expected += std::uint32_t(fresh.size());
     }
     if ((tcp.flags & F::fin) && tcp.sequence + tcp.payload.size() == expected) {
       fin = true;
