@@ -10,9 +10,18 @@ target_compile_options(culvert_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # GCC 12: false alarms on std::string
   -fno-strict-aliasing -fstack-protector-strong
   $<$<BOOL:${CULVERT_WERROR}>:-Werror>)
+# What a library is instrumented with, lwIP too. A fuzzer sees only code that counts its branches.
+set(culvert_instrument)
+if(CULVERT_SANITIZE)
+  list(APPEND culvert_instrument
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+endif()
+if(CULVERT_FUZZ)
+  list(APPEND culvert_instrument -fsanitize=fuzzer-no-link)
+endif()
+target_compile_options(culvert_flags INTERFACE ${culvert_instrument})
 if(CULVERT_SANITIZE)
   target_compile_options(culvert_flags INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # false alarms of instrumented code
   target_link_options(culvert_flags INTERFACE -fsanitize=address,undefined)
 else()
