@@ -1,10 +1,30 @@
 // Fragments of a known packet, cut, ordered, repeated and falsified as the input says. Whatever
 // comes out whole must be what was cut, unless the input falsified something; bounds hold at any
-// time.
+// time. IPv6 fragments may have extension headers in front.
 #include "netstack/reassembly.hpp"
+
+#include <set>
+
 #include "tests/support/tcp_client.hpp"
 
 using namespace culvert;
+
+namespace {
+
+// Puts destination options in front of the fragment header: `count` headers of 8 to 16 bytes.
+void add_options(test::ByteVector& packet, unsigned count) {
+  for (unsigned k = 0; k < count; ++k) {
+    test::ByteVector options(8u + (k & 1) * 8u);
+    options[0] = packet[6];
+    options[1] = std::byte(k & 1);
+    options[2] = std::byte{1}, options[3] = std::byte(options.size() - 4);
+    packet.insert(packet.begin() + 40, options.begin(), options.end());
+    packet[6] = std::byte{60};
+  }
+  base::store_be16(&packet[4], std::uint16_t(packet.size() - 40));
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2 || size > 4096) return 0;
@@ -12,6 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   netstack::Reassembly reassembly(limits);
   const bool v4 = data[0] & 1;
   const test::ByteVector whole = test::pattern(3000);
+  std::set<std::pair<base::IpAddress, std::uint32_t>> bent;  // datagrams that were falsified
   base::Time now{std::chrono::hours(1)};
   for (std::size_t i = 1; i + 4 < size; i += 5) {
     base::IpHeaderSpec spec;
@@ -28,13 +49,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::ByteVector upper(whole.begin() + std::ptrdiff_t(offset),
                            whole.begin() + std::ptrdiff_t(offset + length));
     const bool falsified = data[i] & 0x80;
-    if (falsified && !upper.empty()) upper[data[i + 4] % upper.size()] ^= std::byte{1};
-    const auto packet = test::build_packet(spec, upper);
+    if (falsified && !upper.empty()) {
+      upper[data[i + 4] % upper.size()] ^= std::byte{1};
+      bent.emplace(spec.source, spec.fragment->id);
+    }
+    auto packet = test::build_packet(spec, upper);
+    if (!v4) add_options(packet, data[i] & 7u);
     const auto view = base::IpView::parse(packet);
     if (!view || !view->fragment) continue;
     if (reassembly.add(*view, now) == netstack::Reassembly::Outcome::complete) {
       const auto result = base::IpView::parse(reassembly.packet());
-      if (!result || result->fragment || result->payload.size() > 3000) __builtin_trap();
+      if (!result || result->fragment || result->protocol != 17) __builtin_trap();
+      if (result->payload.size() != whole.size()) __builtin_trap();
+      if (!bent.contains({spec.source, spec.fragment->id}) &&
+          !std::equal(whole.begin(), whole.end(), result->payload.begin()))
+        __builtin_trap();
     }
     if (reassembly.bytes() > limits.bytes || reassembly.datagrams() > 16) __builtin_trap();
     if (data[i + 4] == 0xff) {

@@ -1,2 +1,6 @@
 culvert_fuzz(wg_datagram SOURCES wg_datagram.cpp DEPENDS wg)
 culvert_fuzz(wg_session SOURCES wg_session.cpp DEPENDS wg)
+culvert_fuzz(wg_replay SOURCES wg_replay.cpp DEPENDS wg)
+culvert_fuzz(wg_allowed_ips SOURCES wg_allowed_ips.cpp DEPENDS wg)
+culvert_fuzz(wg_rate_limiter SOURCES wg_rate_limiter.cpp DEPENDS wg)
+culvert_fuzz(wg_keys SOURCES wg_keys.cpp DEPENDS wg)
