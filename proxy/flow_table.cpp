@@ -96,7 +96,10 @@ bool FlowTable::admit_rate(ClientState& client, base::Time now) noexcept {
 
 std::optional<base::Drop> FlowTable::admit_tcp(ClientState& client, base::Time now) noexcept {
   const Limits& own = client.config.limits;
-  if (client.tcp_open >= own.tcp_flows || tcp_ >= limits_.tcp_flows_total || !has_descriptor())
+  // However high its own limit is, one client leaves a quarter of the descriptors to the others.
+  const std::size_t most = limits_.tcp_flows_total - limits_.tcp_flows_total / 4;
+  if (client.tcp_open >= std::min(own.tcp_flows, most) || tcp_ >= limits_.tcp_flows_total ||
+      !has_descriptor())
     return base::Drop::flow_cap;
   if (client.dialling >= own.tcp_dials || dials_ >= limits_.tcp_dials_total)
     return base::Drop::dial_cap;
