@@ -47,7 +47,7 @@ def test_set_overrides_the_file(world, servers):
     peer = wireguard.make_peer()
     server = servers([peer], port=51820, wait=False, settings=["server.listen_port=51878"])
     server.port = 51878
-    server.wait_until_bound()
+    server.wait_until_ready()
     assert_works(world, server, peer)
 
 

@@ -85,23 +85,24 @@ class Culvert:
     def start(self, wait=True):
         arguments = [] if self.environment is not None else ["--config", str(self.config)]
         self._log = open(self.folder / "server.log", "ab")
+        self._log_start = len(self.log())
         self.process = self.world.server.start(
             *self.limits, *unprivileged(), str(self.binary), "run", *arguments, *self.settings, cwd=self.folder,
             stdout=self._log, stderr=subprocess.STDOUT,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(self.environment or {})})
         if wait:
-            self.wait_until_bound()
+            self.wait_until_ready()
 
-    def wait_until_bound(self, seconds=10):
-        wanted = f":{self.port:04X} "
+    def wait_until_ready(self, seconds=15):
+        """Until every worker serves, by what the server says itself since this start."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             if self.process.poll() is not None:
                 raise AssertionError(f"culvert ended with {self.process.returncode}:\n{self.log()}")
-            if wanted in open(f"/proc/{self.process.pid}/net/udp").read() and self.workers():
+            if re.search(r"\bready$", self.log()[self._log_start:], re.MULTILINE):
                 return
             time.sleep(0.02)
-        raise AssertionError(f"culvert did not bind its port:\n{self.log()}")
+        raise AssertionError(f"culvert did not become ready:\n{self.log()}")
 
     def log(self):
         return (self.folder / "server.log").read_text(errors="replace")

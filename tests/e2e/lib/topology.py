@@ -55,7 +55,8 @@ class Topology:
         for router in (self.mid, self.hop):
             router.sysctl("net.ipv4.ip_forward", 1)
             router.sysctl("net.ipv6.conf.all.forwarding", 1)
-            router.sysctl("net.ipv4.icmp_ratelimit", 0)
+            # Not icmp_ratelimit = 0: that empties the bucket which "unreachable" routes draw from too.
+            router.sysctl("net.ipv4.icmp_ratemask", 0)
             router.sysctl("net.ipv6.icmp.ratelimit", 0)
         self.server.sysctl("net.ipv4.ping_group_range", "0 2147483647")
         self._addresses()
