@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/assert.hpp"
@@ -18,6 +19,8 @@ using Raw = std::array<std::byte, key_size>;
 // that one key has one text. libsodium decodes without secret-dependent branches.
 bool decode(std::string_view text, Raw& out) noexcept {
   if (text.size() != base64_size || text.back() != '=') return false;
+  // libsodium takes characters of 8 bits for digits.
+  if (std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; })) return false;
   std::size_t size = 0;
   const char* end = nullptr;
   const int failed = sodium_base642bin(octets(out.data()), out.size(), text.data(), text.size(),

@@ -55,6 +55,7 @@ TEST_CASE("text that is not exactly one key is refused") {
       " " + good.substr(0, 42) + "=",                  // white space
       good.substr(0, 20) + "\n" + good.substr(21),     // white space inside
       good.substr(0, 20) + "-" + good.substr(21),      // the URL alphabet
+      good.substr(0, 20) + "\xff" + good.substr(21),   // no character at all
       good.substr(0, 42) + "p=",                       // bits behind the last byte
       good.substr(0, 42) + "==",                       // 31 bytes
       "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo\0"  // 43 characters and a zero
