@@ -122,7 +122,8 @@ void in_fragments(Wire& wire, const test::ByteVector& packet, unsigned size) {
   base::IpHeaderSpec spec;
   spec.source = whole->source, spec.destination = whole->destination;
   spec.protocol = whole->protocol;
-  for (test::ByteVector& part : test::build_fragments(spec, whole->payload, (size + 1) * 8, size)) {
+  for (test::ByteVector& part :
+       test::build_fragments(spec, whole->payload, ((size | 7) + 1) * 8, size)) {
     if (spec.source.is_v6()) {
       const std::array<std::byte, 8> padding{part[6], {}, std::byte{1}, std::byte{4}};
       part.insert(part.begin() + 40, padding.begin(), padding.end());

@@ -1,0 +1,1 @@
+culvert_fuzz(egress SOURCES egress.cpp DEPENDS proxy base)
