@@ -12,7 +12,6 @@ import pytest
 
 from lib import miniwg, topology, wireguard
 from lib.relay import Relay
-from lib.sniffer import Sniffer
 from lib.tcp import connected, read_all
 from lib.topology import ORIGIN4, SERVER4, SERVER6, TUNNEL4
 
@@ -126,14 +125,17 @@ def test_the_answer_leaves_from_the_address_that_was_contacted(world, servers):
     world.client.ip("route replace 192.0.2.0/24 via 198.18.1.1")
     peer = wireguard.make_peer(2)
     server = servers([peer])
-    client = wireguard.Client(world, peer, server.public).wait_until_up()
-    with Sniffer(world.mid, "server") as cable:
-        for address in [*more4, *more6, topology.SERVER_OUT4, SERVER4, SERVER6]:
-            host = f"[{address}]" if ":" in address else address
-            client.set("peer", server.public, "endpoint", f"{host}:{server.port}")
-            cable.drain()
-            assert client.ping(TUNNEL4, count=2) == 2
-            assert {source for source, *_ in cable.from_port(server.port)} == {address}
+    # Not a real client: wireguard-go mixes addresses up for a while when the family changes.
+    sockets = {4: world.client.udp("0.0.0.0"), 6: world.client.udp("::")}
+    client = miniwg.MiniClient(sockets[4], (SERVER4, server.port), peer.key, server.key.public_raw).handshake()
+    client.receive(0.2)
+    for address in [*more4, *more6, topology.SERVER_OUT4, SERVER4, SERVER6]:
+        sock = sockets[6 if ":" in address else 4]
+        sock.sendto(client.seal(miniwg.echo_packet(peer.address4, TUNNEL4)), (address, server.port))
+        sock.settimeout(3)
+        assert sock.recvfrom(2000)[1][:2] == (address, server.port)
+    for sock in sockets.values():
+        sock.close()
     world.server.ip(*(f"addr del {address}/24 dev outer" for address in more4),
                     *(f"addr del {address}/64 dev outer" for address in more6))
 
