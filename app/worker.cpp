@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "app/client_config.hpp"
 #include "app/control_channel.hpp"
 #include "app/event_loop.hpp"
 #include "app/host_addresses.hpp"
@@ -89,20 +90,6 @@ std::vector<base::IpAddress> own_addresses(const Config& config) {
   std::vector<base::IpAddress> own;
   for (const Config::Address& each : config.address) own.push_back(each.address);
   return own;
-}
-
-proxy::ClientConfig client_config(const Config& config, const PeerEntry& peer) {
-  proxy::ClientConfig client{.name = peer.name,
-                             .addresses = peer.allowed_ips,
-                             .limits = config.limits,
-                             .egress = nullptr,
-                             .full_cone = false};
-  if (const auto group = config.groups.find(peer.group); group != config.groups.end()) {
-    client.limits = group->second.limits;
-    client.egress = group->second.egress;
-    client.full_cone = group->second.full_cone;
-  }
-  return client;
 }
 
 class Worker final : wg::Device::Events {
@@ -189,7 +176,7 @@ void Worker::add_peer(std::uint32_t index) {
                                     .persistent_keepalive = entry.persistent_keepalive},
                                    counters, loop_.now());
   if (!id) throw std::runtime_error(entry.place + ": peer " + entry.name + ": " + id.error());
-  proxy_->add_client(client_config(start_.config, entry), counters, loop_.now());
+  proxy_->add_client(client_config(entry), counters, loop_.now());
   peers_.emplace(id->value, index);
 
   const PeerMemory& memory = start_.peers[index];
