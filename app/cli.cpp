@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <span>
 
+#include "app/config_node.hpp"
 #include "wg/crypto.hpp"
 
 namespace culvert::app {
@@ -45,6 +48,35 @@ void print(const std::string& text) {
     throw CommandError("standard output cannot be written");
 }
 
+namespace {
+
+// Of the design, and not of this version: said so, lest somebody looks for a spelling mistake.
+constexpr std::string_view absent_commands[] = {"show",   "top", "flows", "usage",
+                                                "reload", "dns", "doctor"};
+
+// `words` are what follows the command `app`.
+void refuse_unknown_command(CLI::App& app, std::span<const char* const> words) {
+  const auto all = app.get_subcommands([](CLI::App*) { return true; });
+  if (all.empty() || words.empty() || words[0][0] == '-') return;
+  const std::string_view word = words[0];
+  std::vector<std::string> names;
+  for (CLI::App* command : all) {
+    if (command->get_name() == word) return refuse_unknown_command(*command, words.subspan(1));
+    names.push_back(command->get_name());
+  }
+  const bool top = app.get_parent() == nullptr;
+  if (top && std::ranges::find(absent_commands, word) != std::end(absent_commands))
+    throw CommandError(fmt::format("`culvert {}` is not in this version", word), exit_usage);
+  const std::string_view meant = nearest(word, names);
+  throw CommandError(fmt::format("unknown command \"{}{}\", expected {}",
+                                 top ? "" : app.get_name() + " ", word.substr(0, 60),
+                                 meant.empty() ? fmt::format("one of {}", fmt::join(names, ", "))
+                                               : std::string(meant)),
+                     exit_usage);
+}
+
+}  // namespace
+
 int run_command_line(int argc, const char* const* argv, const RunServer& run) try {
   CLI::App app{
       "culvert: a WireGuard exit node that needs no privilege.\n"
@@ -58,6 +90,7 @@ int run_command_line(int argc, const char* const* argv, const RunServer& run) tr
   add_key_commands(app, action);
   add_peer_commands(app, action);
   add_version_command(app, action);
+  refuse_unknown_command(app, std::span(argv, static_cast<std::size_t>(argc)).subspan(argc > 0));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -112,11 +112,14 @@ int init(const Options& options) {
     print(fmt::format("{0}: made. Start the server with\n  culvert run --config {1}\n",
                       options.directory, toml));
   } else {
-    const auto config = require_config(load_config(toml, {}), false);
+    const auto config = require_config(load_config(toml, {}, Names::keep), false);
     print(fmt::format("{}: there already, nothing was changed\n", toml));
+    if (!options.endpoint.empty() && with_port(options.endpoint, options.port) != config->endpoint)
+      fmt::print(stderr, "--endpoint is not used: the server.endpoint in {} is \"{}\"\n", toml,
+                 config->endpoint);
     if (config->peers.empty()) return exit_done;
   }
-  const auto config = require_config(load_config(toml, {}), true);
+  const auto config = require_config(load_config(toml, {}, Names::keep), true);
   const std::string first = client_path(*config, config->peers.front().name);
   if (fs::exists(first)) show_client(first);
   return exit_done;

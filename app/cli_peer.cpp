@@ -14,6 +14,7 @@
 #include "app/client_file.hpp"
 #include "app/config_edit.hpp"
 #include "app/config_files.hpp"
+#include "app/config_node.hpp"
 #include "app/config_policy.hpp"
 #include "base/random.hpp"
 
@@ -96,7 +97,9 @@ int add(Options& options) {
     throw CommandError("the name of a peer: expected letters, digits, '.', '_' and '-'",
                        exit_usage);
   const std::string text = read_text(options.file());
-  const auto config = require_config(load_config(options.config, {}), false);
+  if (!options.group.empty() && is_wg_quick(text))
+    throw CommandError("--group: a wg-quick file has no groups", exit_usage);
+  const auto config = require_config(load_config(options.config, {}, Names::keep), false);
   for (const PeerEntry& peer : config->peers)
     if (peer.name == options.name)
       throw CommandError(fmt::format("there is a peer \"{}\" at {}", peer.name, peer.place));
@@ -131,7 +134,7 @@ int add(Options& options) {
 
 int remove(Options& options) {
   const std::string text = read_text(options.file());
-  const auto config = require_config(load_config(options.config, {}), false);
+  const auto config = require_config(load_config(options.config, {}, Names::keep), false);
   const PeerEntry& peer = find_peer(*config, options.name);
   const std::string after = cut_lines(text, peer.line, peer.last_line);
   if (auto good = only_peer_differs(text, after, options.config, peer.name); !good)
@@ -152,15 +155,15 @@ int remove(Options& options) {
 nlohmann::json to_json(const PeerEntry& peer) {
   nlohmann::json ips = nlohmann::json::array();
   for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-  return {
-      {"name", peer.name},
-      {"public_key", peer.public_key.to_string()},
-      {"preshared_key", !peer.preshared_key.is_zero()},
-      {"allowed_ips", ips},
-      {"endpoint", peer.endpoint ? nlohmann::json(peer.endpoint->to_string()) : nlohmann::json()},
-      {"persistent_keepalive", peer.persistent_keepalive.count()},
-      {"group", peer.group},
-      {"place", peer.place}};
+  return {{"name", peer.name},
+          {"public_key", peer.public_key.to_string()},
+          {"preshared_key", !peer.preshared_key.is_zero()},
+          {"allowed_ips", ips},
+          {"endpoint",
+           peer.endpoint_text.empty() ? nlohmann::json() : nlohmann::json(peer.endpoint_text)},
+          {"persistent_keepalive", peer.persistent_keepalive.count()},
+          {"group", peer.group},
+          {"place", peer.place}};
 }
 
 std::string to_text(const PeerEntry& peer) {
@@ -170,7 +173,7 @@ std::string to_text(const PeerEntry& peer) {
       fmt::format("peer: {}\n  public key: {}\n  preshared key: {}\n  allowed ips: {}\n", peer.name,
                   peer.public_key.to_string(), peer.preshared_key.is_zero() ? "none" : "(hidden)",
                   fmt::join(ips, ", "));
-  if (peer.endpoint) text += fmt::format("  endpoint: {}\n", peer.endpoint->to_string());
+  if (!peer.endpoint_text.empty()) text += fmt::format("  endpoint: {}\n", peer.endpoint_text);
   if (peer.persistent_keepalive.count() != 0)
     text += fmt::format("  persistent keepalive: every {} s\n", peer.persistent_keepalive.count());
   if (!peer.group.empty()) text += fmt::format("  group: {}\n", peer.group);
@@ -178,7 +181,7 @@ std::string to_text(const PeerEntry& peer) {
 }
 
 int list(Options& options) {
-  const auto config = require_config(load_config(options.file(), {}), false);
+  const auto config = require_config(load_config(options.file(), {}, Names::keep), false);
   nlohmann::json all = nlohmann::json::array();
   std::string text;
   for (const PeerEntry& peer : config->peers) {
@@ -194,7 +197,7 @@ int list(Options& options) {
 }
 
 int show(Options& options) {
-  const auto config = require_config(load_config(options.file(), {}), false);
+  const auto config = require_config(load_config(options.file(), {}, Names::keep), false);
   const PeerEntry& peer = find_peer(*config, options.name);
   print(options.json
             ? to_json(peer).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
@@ -203,7 +206,7 @@ int show(Options& options) {
 }
 
 int client_config(Options& options) {
-  const auto config = require_config(load_config(options.file(), {}), false);
+  const auto config = require_config(load_config(options.file(), {}, Names::keep), false);
   const PeerEntry& peer = find_peer(*config, options.name);
   const std::string path = client_path(*config, peer.name);
   if (!is_client_name(peer.name) || ::access(path.c_str(), F_OK) != 0)

@@ -58,13 +58,18 @@ struct PeerEntry {
   wg::PublicKey public_key;
   wg::PresharedKey preshared_key;
   std::vector<base::Prefix> allowed_ips;
-  std::optional<base::Endpoint> endpoint;
+  std::optional<base::Endpoint> endpoint;  // none if its name was not looked up
+  std::string endpoint_text;               // as it was written, "" = none
   std::chrono::seconds persistent_keepalive{0};
   std::string group;  // "" = none
   Policy policy;      // of the group, with the overrides of the peer: the one to act on
   std::string place;
   unsigned line = 0, last_line = 0;  // of its block in the file
 };
+
+// Are the host names in peers' endpoints looked up? Not for what only edits or prints the file: it
+// need not wait for a resolver.
+enum class Names { look_up, keep };
 
 struct ForwardEntry {
   base::Endpoint listen;
@@ -84,6 +89,7 @@ struct DnsConfig {
 };
 
 struct Config {
+  Names names = Names::look_up;
   std::string file;       // what it was read from; "" = environment
   std::string directory;  // relative paths are relative to this
 
@@ -133,10 +139,11 @@ struct Setting {
 
 // TOML, or a wg-quick file (told by its first section). Never throws for what a file contains;
 // opens the key files that it names.
-Loaded load_config(const std::string& path, const std::vector<Setting>& settings);
+Loaded load_config(const std::string& path, const std::vector<Setting>& settings,
+                   Names names = Names::look_up);
 // The same, of `text` that `file` may not hold yet.
 Loaded load_config_text(std::string text, const std::string& file,
-                        const std::vector<Setting>& settings);
+                        const std::vector<Setting>& settings, Names names = Names::look_up);
 // The WG_* environment; `get` is getenv.
 Loaded load_environment(const std::function<const char*(const char*)>& get,
                         const std::vector<Setting>& settings);

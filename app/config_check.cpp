@@ -36,14 +36,9 @@ class Checker {
   void error(std::string text) { findings_.error(config_.file, std::move(text)); }
 
   void check_addresses() {
-    bool v4 = false, v6 = false;
+    bool v6 = false;
     for (const Config::Address& own : config_.address) {
-      bool& seen = own.address.is_v4() ? v4 : v6;
-      if (seen)
-        error(
-            fmt::format("server.address names a second {} address, {}, expected one of each family",
-                        own.address.is_v4() ? "IPv4" : "IPv6", own.address.to_string()));
-      seen = true;
+      v6 = v6 || own.address.is_v6();
       if (own.address.is_v4() && own.network.length() < 31 && own.address == own.network.address())
         error(fmt::format("server.address {} is the network itself, expected an address inside {}",
                           own.address.to_string(), own.network.to_string()));
@@ -52,10 +47,10 @@ class Checker {
       error(
           "server.address is missing, expected the server's addresses inside the tunnel, such as "
           "[\"10.8.0.1/24\", \"fd08::1/64\"]");
-    if (v6 && config_.mtu < 1280)
+    if (v6 && config_.mtu < smallest_mtu6)
       error(
-          fmt::format("server.mtu = {}, expected at least 1280 where server.address has an IPv6 "
-                      "address (RFC 8200 section 5)",
+          fmt::format("server.mtu = {}, expected at least 1280 (RFC 8200 section 5), or no IPv6 in "
+                      "server.address: without it 576 is the least",
                       config_.mtu));
   }
 
@@ -67,6 +62,19 @@ class Checker {
           error(fmt::format(
               "server.listen has {} and {}, expected at most one address of each family",
               listen[j].to_string(), listen[i].to_string()));
+  }
+
+  void check_endpoint(const PeerEntry& peer) {
+    if (!peer.endpoint) return;
+    const bool reachable =
+        std::any_of(config_.listen.begin(), config_.listen.end(), [&](const base::Endpoint& own) {
+          return own.address.family() == peer.endpoint->address.family();
+        });
+    if (!reachable)
+      findings_.warn(peer.place,
+                     fmt::format("peer \"{}\" has the endpoint {}, and server.listen no address of "
+                                 "that family: the server cannot call it",
+                                 peer.name, peer.endpoint->to_string()));
   }
 
   void check_peers() {
@@ -89,6 +97,7 @@ class Checker {
         findings_.error(peer.place,
                         fmt::format("a second peer with the name \"{}\", the first is at {}",
                                     peer.name, at->second->place));
+      check_endpoint(peer);
       if (peer.allowed_ips.empty())
         findings_.warn(
             peer.place,

@@ -35,7 +35,8 @@ std::string wg_quick_block(const NewPeer& peer) {
 
 // Everything about a peer but where it stands.
 std::string summary(const PeerEntry& peer) {
-  std::string text = peer.public_key.to_string() + peer.group;
+  std::string text = fmt::format("{} {} {} {}", peer.public_key.to_string(), peer.group,
+                                 peer.endpoint_text, peer.persistent_keepalive.count());
   for (const base::Prefix& prefix : peer.allowed_ips) text += " " + prefix.to_string();
   return text;
 }
@@ -89,8 +90,8 @@ std::string cut_lines(std::string_view text, unsigned first, unsigned last) {
 
 base::Result<bool> only_peer_differs(const std::string& before, const std::string& after,
                                      const std::string& file, const std::string& name) {
-  const Loaded old = load_config_text(before, file, {});
-  const Loaded made = load_config_text(after, file, {});
+  const Loaded old = load_config_text(before, file, {}, Names::keep);
+  const Loaded made = load_config_text(after, file, {}, Names::keep);
   if (made.config == nullptr) {
     std::string text = "the file would not check any more, nothing was changed";
     for (const Finding& finding : made.findings)

@@ -77,7 +77,8 @@ base::Result<FileText> read_file(const std::string& path, std::size_t largest) {
   if (S_ISDIR(status.st_mode)) return base::Error{path + ": is a directory, expected a file"};
   auto text = read_all(file, path, largest);
   if (!text) return base::Error{text.error()};
-  return FileText{std::move(*text), status.st_mode & 07777u};
+  const mode_t shown = is_credential(path) ? 07737u : 07777u;
+  return FileText{std::move(*text), status.st_mode & shown};
 }
 
 base::Result<std::string> read_key_file(const std::string& path) {

@@ -61,11 +61,13 @@ void sort_findings(std::vector<Finding>& findings) {
 
 // A source that knows no tunnel address gets one to answer pings and to send ICMP errors from: the
 // dummy address of RFC 7600 section 4.8 and a fixed unique local one.
-void give_address(Node& root) {
-  Node* server = root.find("server");
-  if (server == nullptr || server->find("address") != nullptr) return;
-  server->add("address",
-              Node::string("192.0.0.8/32, fd63:756c:7665:7274::1/128", server->place, true));
+void give_address(Config& config) {
+  const auto add = [&](const char* text) {
+    const base::IpAddress address = *base::IpAddress::parse(text);
+    config.address.push_back({address, base::Prefix(address, address.bits())});
+  };
+  add("192.0.0.8");
+  if (config.mtu >= smallest_mtu6) add("fd63:756c:7665:7274::1");
 }
 
 bool holds_secrets(Node& root) {
@@ -84,14 +86,24 @@ void warn_open_file(Node& root, const std::string& file, mode_t mode, Findings& 
         fmt::format("holds keys and has mode {:04o}, expected 0600: others can read them", mode));
 }
 
-Loaded finish(Node& root, std::string file, const std::vector<Setting>& settings, Loaded loaded) {
+struct Source {
+  std::string file;
+  bool needs_address;  // TOML has a key for it, a wg-quick file and the environment may do without
+  Names names;
+};
+
+Loaded finish(Node& root, Source source, const std::vector<Setting>& settings, Loaded loaded) {
   Findings findings(loaded.findings);
   auto config = std::make_unique<Config>();
-  config->directory = std::filesystem::path(file).parent_path().string();
-  config->file = std::move(file);
+  config->names = source.names;
+  config->directory = std::filesystem::path(source.file).parent_path().string();
+  config->file = std::move(source.file);
   apply_settings(root, settings, findings);
   warn_unused_keys(root, findings);
   read_config(root, *config, findings);
+  Node* server = root.find("server");
+  if (!source.needs_address && (server == nullptr || server->find("address") == nullptr))
+    give_address(*config);
   // What is missing because it could not be read would only be said twice.
   if (!findings.fatal() || !config->address.empty()) check_config(*config, findings);
   sort_findings(loaded.findings);
@@ -100,20 +112,20 @@ Loaded finish(Node& root, std::string file, const std::vector<Setting>& settings
 }
 
 Loaded load_text(std::string text, const std::string& file, mode_t mode,
-                 const std::vector<Setting>& settings) {
+                 const std::vector<Setting>& settings, Names names) {
   Loaded loaded;
   Findings findings(loaded.findings);
   Node root;
-  if (is_wg_quick(text)) {
+  const bool wg_quick = is_wg_quick(text);
+  if (wg_quick) {
     root = parse_wg_quick(text, file, findings);
-    give_address(root);
   } else {
     root = parse_toml(text, file, findings);
     if (findings.fatal()) return loaded;  // half a tree would only mislead
   }
   base::wipe(std::as_writable_bytes(std::span(text)));
   warn_open_file(root, file, mode, findings);
-  return finish(root, file, settings, std::move(loaded));
+  return finish(root, {file, !wg_quick, names}, settings, std::move(loaded));
 }
 
 }  // namespace
@@ -124,14 +136,14 @@ std::string path_of(const Config& config, const std::string& path) {
 }
 
 Loaded load_config_text(std::string text, const std::string& file,
-                        const std::vector<Setting>& settings) {
-  return load_text(std::move(text), file, 0600, settings);
+                        const std::vector<Setting>& settings, Names names) {
+  return load_text(std::move(text), file, 0600, settings, names);
 }
 
-Loaded load_config(const std::string& path, const std::vector<Setting>& settings) {
+Loaded load_config(const std::string& path, const std::vector<Setting>& settings, Names names) {
   auto file = read_file(path);
   if (!file) return {nullptr, {{"", file.error(), true}}};
-  return load_text(std::move(file->text), path, file->mode, settings);
+  return load_text(std::move(file->text), path, file->mode, settings, names);
 }
 
 Loaded load_environment(const std::function<const char*(const char*)>& get,
@@ -139,8 +151,7 @@ Loaded load_environment(const std::function<const char*(const char*)>& get,
   Loaded loaded;
   Findings findings(loaded.findings);
   Node root = read_environment(get, findings);
-  give_address(root);
-  return finish(root, "", settings, std::move(loaded));
+  return finish(root, {"", false, Names::look_up}, settings, std::move(loaded));
 }
 
 }  // namespace culvert::app

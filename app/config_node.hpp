@@ -65,8 +65,9 @@ void read_peers(Node& root, Config& config, Findings& findings);
 void read_forwards(Node& root, Config& config, Findings& findings);
 void check_config(const Config& config, Findings& findings);
 
-// "1.2.3.4:80", "[::1]:80" or "name:80", the name looked up; the reason if it cannot be.
-base::Result<base::Endpoint> resolve_endpoint(const std::string& text);
+// RFC 8200 section 5: a link of IPv6 carries 1280 bytes.
+inline constexpr std::size_t smallest_mtu6 = 1280;
+
 // A path as the configuration means it: relative to its own directory.
 std::string path_of(const Config& config, const std::string& path);
 

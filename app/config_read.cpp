@@ -72,13 +72,30 @@ std::optional<Config::Address> parse_address(std::string_view text) {
   return Config::Address{*address, *network};
 }
 
-void read_address(TableReader& server, Config& config) {
+// wg-quick gives an interface as many addresses as one likes; the stack has one of each family.
+void add_address(TableReader& server, const Node& node, const Config::Address& address,
+                 Config& config, Findings& findings) {
+  const auto first = std::find_if(
+      config.address.begin(), config.address.end(),
+      [&](const auto& own) { return own.address.family() == address.address.family(); });
+  if (first == config.address.end()) return config.address.push_back(address);
+  if (!node.lenient)
+    return server.wrong("address", node,
+                        fmt::format("one address of each family, and {} is there already",
+                                    first->address.to_string()));
+  findings.warn(node.place,
+                fmt::format("server.address {} is not answered: {} is the server's, and "
+                            "it has one of each family",
+                            address.address.to_string(), first->address.to_string()));
+}
+
+void read_address(TableReader& server, Config& config, Findings& findings) {
   for (const Node& node : server.strings("address")) {
     const auto address = parse_address(node.text);
     if (!address || address->address.is_unspecified())
       server.wrong("address", node, "an address with its network, such as \"10.8.0.1/24\"");
     else
-      config.address.push_back(*address);
+      add_address(server, node, *address, config, findings);
   }
 }
 
@@ -139,7 +156,7 @@ void read_server(Node* table, Config& config, Findings& findings) {
   TableReader server(table, "server", findings);
   read_private_key(server, config, findings);
   read_listen(server, config);
-  read_address(server, config);
+  read_address(server, config, findings);
   server.number("mtu", config.mtu, 576, 65535);
   read_workers(server, config);
   read_paths(server, config, findings);

@@ -3,6 +3,7 @@
 #include <netdb.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "app/config_files.hpp"
 #include "app/config_policy.hpp"
@@ -57,18 +58,46 @@ void read_allowed_ips(TableReader& table, PeerEntry& peer, Findings& findings) {
   }
 }
 
-void read_peer_endpoint(TableReader& table, PeerEntry& peer) {
+// The only family that the server has a socket of; AF_UNSPEC if it has both.
+int family_of(const std::vector<base::Endpoint>& listen) {
+  bool v4 = false, v6 = false;
+  for (const base::Endpoint& each : listen) (each.address.is_v4() ? v4 : v6) = true;
+  if (v4 == v6) return AF_UNSPEC;
+  return v4 ? AF_INET : AF_INET6;
+}
+
+// "name:80", looked up; the reason if it cannot be.
+base::Result<base::Endpoint> look_up(const std::string& text, int family) {
+  const std::size_t colon = text.rfind(':');
+  const std::string host = text.substr(0, colon), port = text.substr(colon + 1);
+  addrinfo hints{};
+  hints.ai_family = family;
+  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); error != 0)
+    return base::Error{fmt::format("{}: {}", host, ::gai_strerror(error))};
+  sockaddr_storage found{};
+  std::memcpy(&found, list->ai_addr, std::min<std::size_t>(list->ai_addrlen, sizeof found));
+  ::freeaddrinfo(list);
+  return base::Endpoint::from_sockaddr(found);
+}
+
+void read_peer_endpoint(TableReader& table, PeerEntry& peer, const Config& config) {
   std::string text;
   if (!table.string("endpoint", text) || text.empty()) return;
   const Node& node = *table.take("endpoint");
   if (!is_host_port(text))
     return table.wrong("endpoint", node,
                        "an address or a host name, and a port: \"192.0.2.1:51820\"");
-  const auto endpoint = resolve_endpoint(text);
-  if (endpoint)
-    peer.endpoint = *endpoint;
+  peer.endpoint_text = text;
+  peer.endpoint = base::Endpoint::parse(text);
+  if (peer.endpoint || config.names == Names::keep) return;
+  const auto found = look_up(text, family_of(config.listen));
+  if (found)
+    peer.endpoint = *found;
   else
-    table.wrong("endpoint", node, "a name that can be looked up now: " + endpoint.error());
+    table.wrong("endpoint", node, "a name that can be looked up now: " + found.error());
 }
 
 void read_peer(Node& node, Config& config, Findings& findings) {
@@ -91,7 +120,7 @@ void read_peer(Node& node, Config& config, Findings& findings) {
     table.wrong("name", *table.take("name"), "1 to 64 printable characters without '/'");
   read_preshared_key(table, peer, config, findings);
   read_allowed_ips(table, peer, findings);
-  read_peer_endpoint(table, peer);
+  read_peer_endpoint(table, peer, config);
   table.seconds("persistent_keepalive", peer.persistent_keepalive, 0, 65535);
   peer.policy.limits = config.limits;
   if (table.string("group", peer.group) && !peer.group.empty()) {
@@ -106,23 +135,6 @@ void read_peer(Node& node, Config& config, Findings& findings) {
 }
 
 }  // namespace
-
-base::Result<base::Endpoint> resolve_endpoint(const std::string& text) {
-  if (const auto endpoint = base::Endpoint::parse(text)) return *endpoint;
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return base::Error{"no port in " + text};
-  const std::string host = text.substr(0, colon), port = text.substr(colon + 1);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_DGRAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* list = nullptr;
-  if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); error != 0)
-    return base::Error{fmt::format("{}: {}", host, ::gai_strerror(error))};
-  sockaddr_storage found{};
-  std::memcpy(&found, list->ai_addr, std::min<std::size_t>(list->ai_addrlen, sizeof found));
-  ::freeaddrinfo(list);
-  return base::Endpoint::from_sockaddr(found);
-}
 
 void read_groups(Node& root, Config& config, Findings& findings) {
   Node* groups = root.find("group");

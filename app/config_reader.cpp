@@ -20,6 +20,16 @@ std::optional<std::int64_t> whole_number(const Node& node) {
   return value;
 }
 
+// A number, or text with units that `parse` reads (at most 2^62); -1 if it is neither.
+template <class T>
+std::int64_t amount_of(const Node& node, std::optional<T> (*parse)(std::string_view),
+                       std::int64_t (*count)(T)) {
+  if (const auto number = whole_number(node)) return std::max<std::int64_t>(*number, -1);
+  if (node.kind != Node::Kind::string) return -1;
+  const auto read = parse(node.text);
+  return read ? count(*read) : -1;
+}
+
 std::string_view kind_name(Node::Kind kind) {
   switch (kind) {
     case Node::Kind::table:
@@ -133,15 +143,14 @@ bool TableReader::seconds(std::string_view key, std::chrono::seconds& field, std
                           std::int64_t high) {
   const Node* node = take(key);
   if (node == nullptr) return false;
-  auto value = node->kind == Node::Kind::string ? parse_duration(node->text) : std::nullopt;
-  if (const auto number = whole_number(*node); number && *number >= 0)
-    value = std::chrono::seconds(*number);
-  if (!value || value->count() < low || value->count() > high) {
+  const std::int64_t value = amount_of<std::chrono::seconds>(
+      *node, parse_duration, [](std::chrono::seconds read) { return read.count(); });
+  if (value < low || value > high) {
     wrong(key, *node,
           fmt::format("a duration such as \"90s\" or \"2h4m\", {} s to {} s", low, high));
     return false;
   }
-  field = *value;
+  field = std::chrono::seconds(value);
   return true;
 }
 
@@ -149,14 +158,14 @@ bool TableReader::size(std::string_view key, std::size_t& field, std::uint64_t l
                        std::uint64_t high) {
   const Node* node = take(key);
   if (node == nullptr) return false;
-  auto value = node->kind == Node::Kind::string ? parse_size(node->text) : std::nullopt;
-  if (const auto number = whole_number(*node); number && *number >= 0)
-    value = static_cast<std::uint64_t>(*number);
-  if (!value || *value < low || *value > high) {
+  const std::int64_t value = amount_of<std::uint64_t>(
+      *node, parse_size, [](std::uint64_t read) { return static_cast<std::int64_t>(read); });
+  if (value < 0 || static_cast<std::uint64_t>(value) < low ||
+      static_cast<std::uint64_t>(value) > high) {
     wrong(key, *node, fmt::format("a size such as \"256KiB\", {} to {} bytes", low, high));
     return false;
   }
-  field = static_cast<std::size_t>(*value);
+  field = static_cast<std::size_t>(value);
   return true;
 }
 

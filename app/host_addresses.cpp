@@ -2,13 +2,18 @@
 
 #include <ifaddrs.h>
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
+#include <system_error>
 
 namespace culvert::app {
 
 std::vector<base::Prefix> host_addresses() {
   ifaddrs* first = nullptr;
-  if (::getifaddrs(&first) != 0) return {};
+  if (::getifaddrs(&first) != 0)
+    throw std::system_error(errno, std::generic_category(),
+                            "the host's own addresses cannot be listed (AF_NETLINK)");
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(first, ::freeifaddrs);
   std::vector<base::Prefix> found;
   for (const ifaddrs* each = list.get(); each; each = each->ifa_next) {

@@ -8,6 +8,6 @@
 
 namespace culvert::app {
 
-std::vector<base::Prefix> host_addresses();  // whole addresses; empty if the kernel does not say
+std::vector<base::Prefix> host_addresses();  // whole addresses; throws std::system_error
 
 }  // namespace culvert::app

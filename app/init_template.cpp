@@ -33,16 +33,16 @@ mtu = 1420                                 # of the tunnel
 
 [limits]
 # For each client:
-# tcp_flows = 4096
+# tcp_flows = 16384
 # tcp_dials = 128                          # connections being opened
-# new_flows_per_second = 200
-# new_flows_burst = 1000
+# new_flows_per_second = 10000
+# new_flows_burst = 20000
 # udp_mappings = 1024
 # echo_per_second = 50                     # pings, and ICMP errors
 # For the whole server:
 # tcp_flows_total = 0                      # 0 = what the limit of open files allows
 # tcp_dials_total = 2048
-# new_flows_per_second_total = 2000
+# new_flows_per_second_total = 50000
 # udp_mappings_total = 32768
 # reserved_descriptors = 64
 # tcp_idle = "2h4m"
