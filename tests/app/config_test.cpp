@@ -9,6 +9,7 @@
 #include <fstream>
 #include <map>
 
+#include "app/client_config.hpp"
 #include "app/config_edit.hpp"
 #include "app/config_units.hpp"
 #include "tests/support/catch.hpp"
@@ -159,6 +160,75 @@ TEST_CASE("a peer inherits its group's limits and overrides them") {
   REQUIRE(loaded.config != nullptr);
   CHECK(loaded.config->peers[0].policy.limits.tcp_flows == 7);
   CHECK(loaded.config->peers[0].policy.limits.udp_mappings == 9);
+}
+
+TEST_CASE("what a peer itself sets is what the proxy gets") {
+  const Loaded loaded = load_config_text(
+      server("[limits]\ntcp_dials = 5\n"
+             "[group.g]\nfull_cone = false\nlimits = { tcp_flows = 7 }\n"
+             "egress = { allow = [\"10.1.0.0/16\"], deny = [\"192.0.2.0/24\"] }\n" +
+             peer("a", key_a, "10.8.0.2/32",
+                  "group = \"g\"\nfull_cone = true\nlimits = { udp_mappings = 9 }\n"
+                  "egress = { allow = [\"10.2.0.0/16\"] }\n") +
+             peer("b", key_b, "10.8.0.3/32")),
+      "f", {});
+  INFO(all(loaded));
+  REQUIRE(loaded.config != nullptr);
+  const auto a = client_config(loaded.config->peers[0]);
+  CHECK(a.name == "a");
+  CHECK(a.addresses == loaded.config->peers[0].allowed_ips);
+  CHECK(a.limits.tcp_dials == 5);
+  CHECK(a.limits.tcp_flows == 7);
+  CHECK(a.limits.udp_mappings == 9);
+  CHECK(a.full_cone);
+  REQUIRE(a.egress != nullptr);
+  REQUIRE(a.egress->allow.size() == 1);
+  CHECK(a.egress->allow[0].prefix == *Prefix::parse("10.2.0.0/16"));
+  CHECK(a.egress->deny.size() == 1);
+  const auto b = client_config(loaded.config->peers[1]);
+  CHECK(b.limits.tcp_dials == 5);
+  CHECK(b.limits.tcp_flows == culvert::proxy::Limits{}.tcp_flows);
+  CHECK(b.egress == nullptr);
+  CHECK(!b.full_cone);
+}
+
+TEST_CASE("an MTU under 1280 goes with IPv4 alone, also where no address is written") {
+  const std::string v4 = "[server]\nprivate_key = \"" + std::string(private_key) +
+                         "\"\naddress = \"10.8.0.1/24\"\nstate_dir = \"\"\nmtu = 576\n";
+  CHECK(load_config_text(v4, "f", {}).config != nullptr);
+  CHECK(load_config_text(v4, "f", {{"server.address", "fd08::1/64"}}).config == nullptr);
+  const std::string quick = "[Interface]\nPrivateKey = " + std::string(private_key) + "\nMTU = ";
+  CHECK(load_config_text(quick + "1000\n", "w", {}).config->address.size() == 1);
+  CHECK(load_config_text(quick + "1280\n", "w", {}).config->address.size() == 2);
+}
+
+TEST_CASE("a second address of a family is refused in TOML and named in a wg-quick file") {
+  const Loaded toml =
+      load_config_text(server(), "f", {{"server.address", "[\"10.8.0.1/24\", \"10.9.0.1/24\"]"}});
+  CHECK(toml.config == nullptr);
+  CHECK(all(toml).find("server.address = \"10.9.0.1/24\", expected one address of each family, and "
+                       "10.8.0.1 is there already") != std::string::npos);
+  const Loaded quick = load_config_text("[Interface]\nPrivateKey = " + std::string(private_key) +
+                                            "\nAddress = 10.8.0.1/24\nAddress = 10.9.0.1/24\n",
+                                        "w", {});
+  REQUIRE(quick.config != nullptr);
+  REQUIRE(quick.config->address.size() == 1);
+  CHECK(all(quick) ==
+        "w:4: warning: server.address 10.9.0.1 is not answered: 10.8.0.1 is the "
+        "server's, and it has one of each family\n");
+}
+
+TEST_CASE("a server of IPv6 alone is a server") {
+  const Loaded loaded = load_config_text(
+      "[server]\nprivate_key = \"" + std::string(private_key) +
+          "\"\nlisten = \"[::]:51820\"\naddress = \"fd08::1/64\"\nstate_dir = \"\"\n" +
+          peer("a", key_a, "fd08::2/128"),
+      "f", {});
+  INFO(all(loaded));
+  REQUIRE(loaded.config != nullptr);
+  CHECK(loaded.findings.empty());
+  REQUIRE(free_addresses(*loaded.config));
+  CHECK(free_addresses(*loaded.config)->at(0).to_string() == "fd08::3/128");
 }
 
 TEST_CASE("a wg-quick file is taken as it is") {
