@@ -3,11 +3,16 @@
      client --- mid (counts and limits sizes) --- server
 """
 
+import hashlib
+import os
+import threading
+
 import pytest
 
 from lib import topology, wireguard
 from lib.relay import Relay
 from lib.sniffer import Sniffer
+from lib.tcp import connected, read_all, send_and_close
 from lib.topology import ORIGIN4, TUNNEL4
 
 
@@ -50,3 +55,22 @@ def test_a_smaller_tunnel_mtu_fragments_what_comes_down(world, servers, mtu):
         assert client.ping(ORIGIN4, count=2, size=3000) == 2
         assert client.ping(topology.ORIGIN6, count=2, size=3000) == 2
         assert max(len(payload) for *_, payload in cable.from_port(server.port)) <= mtu + 32
+
+
+@pytest.mark.culvert_only
+def test_without_ipv6_the_tunnel_mtu_may_be_576(world, servers):
+    peer = wireguard.make_peer(2)
+    server = servers([peer], server='address = "10.8.0.1/24"\nmtu = 576\ngso = false')
+    client = wireguard.Client(world, peer, server.public, mtu=576, routes=("0.0.0.0/1", "128.0.0.0/1"))
+    client.wait_until_up(ORIGIN4)
+    data = os.urandom(300_000)
+    with Sniffer(world.mid, "server") as cable:
+        assert client.ping(ORIGIN4, count=2, size=3000) == 2
+        here, there = connected(world, client)
+        for source, sink in ((here, there), (there, here)):
+            sender = threading.Thread(target=send_and_close, args=(source, data))
+            sender.start()
+            assert read_all(sink) == (len(data), hashlib.sha256(data).hexdigest())
+            sender.join()
+        sizes = [len(payload) for *_, payload in cable.from_port(server.port)]
+    assert max(sizes) == 576 + 32
