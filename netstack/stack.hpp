@@ -101,7 +101,7 @@ class PendingSyn {
 class Stack {
  public:
   struct Config {
-    std::size_t mtu = 1420;                 // of the tunnel, 1280 to 65535
+    std::size_t mtu = 1420;                 // of the tunnel; from 576, with address6 from 1280
     base::IpAddress address4, address6;     // our own tunnel addresses; none = family not served
     std::size_t fragments_per_client = 64;  // pending datagrams
     std::size_t fragment_bytes_per_client = 1 << 20;
