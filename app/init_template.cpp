@@ -2,18 +2,22 @@
 
 #include <fmt/format.h>
 
-namespace culvert::app {
+#include <string_view>
 
-std::string init_template(const InitTemplate& with) {
-  return fmt::format(
-      R"toml(# culvert: the whole configuration. `culvert check --config FILE` names every mistake.
+namespace culvert::app {
+namespace {
+
+constexpr std::string_view form =
+    R"toml(# culvert: the whole configuration. `culvert check --config FILE` names every mistake.
 # Paths are relative to this file. A line that starts with '#' shows a default, or an example.
 
 [server]
 private_key_file = "server.key"            # must be 0600; or private_key = "..."
-listen = ["0.0.0.0:{port}", "[::]:{port}"]   # UDP; at most one of each family; or listen_port = {port}
+# listen: UDP, at most one of each family; or listen_port = {port}
+listen = ["0.0.0.0:{port}", "[::]:{port}"]
 address = ["10.8.0.1/24", "fd08::1/64"]    # of the server inside the tunnel
-endpoint = "{endpoint}"                    # where clients find the server; used for their files only
+# endpoint: where clients find the server; used for their files only
+endpoint = "{endpoint}"
 mtu = 1420                                 # of the tunnel
 # workers = "auto"                         # processes; auto = one for each core
 # log_level = "info"                       # debug, info, warn, error, off
@@ -75,10 +79,14 @@ name = "{name}"
 public_key = "{public_key}"
 preshared_key = "{preshared_key}"
 allowed_ips = ["10.8.0.2/32", "fd08::2/128"]
-)toml",
-      fmt::arg("port", with.port), fmt::arg("endpoint", with.endpoint),
-      fmt::arg("name", with.client), fmt::arg("public_key", with.client_public_key),
-      fmt::arg("preshared_key", with.preshared_key));
+)toml";
+
+}  // namespace
+
+std::string init_template(const InitTemplate& with) {
+  return fmt::format(form, fmt::arg("port", with.port), fmt::arg("endpoint", with.endpoint),
+                     fmt::arg("name", with.client), fmt::arg("public_key", with.client_public_key),
+                     fmt::arg("preshared_key", with.preshared_key));
 }
 
 }  // namespace culvert::app

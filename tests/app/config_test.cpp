@@ -11,7 +11,6 @@
 
 #include "app/client_config.hpp"
 #include "app/config_edit.hpp"
-#include "app/config_units.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace culvert::app;
@@ -335,19 +334,4 @@ TEST_CASE("the next free addresses skip the server, the peers and the broadcast"
   REQUIRE(free);
   CHECK((*free)[0].to_string() == "10.8.0.3/32");
   CHECK((*free)[1].to_string() == "fd08::3/128");
-}
-
-TEST_CASE("durations, sizes, rates and quotas are read as people write them") {
-  CHECK(parse_duration("2h4m") == std::chrono::seconds(7440));
-  CHECK(parse_duration("120") == std::chrono::seconds(120));
-  CHECK(!parse_duration("2h4"));
-  CHECK(!parse_duration("-1s"));
-  CHECK(parse_size("256KiB") == 262144u);
-  CHECK(parse_size("1.5GB") == 1'500'000'000u);
-  CHECK(!parse_size("1 parsec"));
-  CHECK(!parse_size("99999999999999999999TB"));
-  CHECK(parse_rate("50mbit") == 50'000'000u);
-  CHECK(!parse_rate("50MB"));
-  CHECK(parse_quota("200GB/month")->bytes == 200'000'000'000u);
-  CHECK(!parse_quota("200GB/year"));
 }
