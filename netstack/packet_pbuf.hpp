@@ -15,7 +15,10 @@ struct LentPacket {
 };
 static_assert(sizeof(LentPacket) <= base::Packet::scratch_size);
 
+inline std::size_t lent_packets = 0;  // how many are out; of the process, as lwIP is
+
 inline void return_lent_packet(pbuf* p) noexcept {
+  --lent_packets;
   base::Packet::adopt(reinterpret_cast<LentPacket*>(p)->released).reset();
 }
 
@@ -26,6 +29,7 @@ inline pbuf* lend_packet(base::Packet packet, const base::IpView& ip) noexcept {
   const u16_t size = u16_t(ip.payload.size());
   lent->custom.custom_free_function = return_lent_packet;
   lent->released = packet.release();
+  ++lent_packets;
   return pbuf_alloced_custom(PBUF_RAW, size, PBUF_REF, &lent->custom, upper, size);
 }
 

@@ -131,7 +131,9 @@ void Stack::Impl::dispatch(const IpView& ip, base::Packet packet) noexcept {
 void Stack::Impl::input_tcp(const IpView& ip, base::Packet packet) noexcept {
   const auto tcp_view = base::TcpView::parse(ip);
   if (!tcp_view) return counters.drops.add(Drop::malformed);
-  if (packet) {
+  // What an origin does not read, or a client sends out of order, may stay for long. Others need
+  // packets too, so from some number on a copy of the segment's own size stays instead.
+  if (packet && lent_packets < config.lent_packets_max) {
     if (pbuf* p = lend_packet(std::move(packet), ip)) return tcp.input(p, ip, *tcp_view, now);
   } else if (pbuf* p = copy_packet(ip)) {
     const Bytes bytes(static_cast<std::byte*>(p->payload), p->len);

@@ -87,6 +87,29 @@ TEST_CASE("out-of-order data is bounded and comes out in order") {
   CHECK(f.owner.received == ByteVector(data.begin(), data.begin() + 60000));
 }
 
+TEST_CASE("held segments leave the packets of the pool to others") {
+  auto config = Wire::default_config();
+  config.lent_packets_max = 20;
+  Wire wire(config);
+  Recorder owner;
+  TcpClient client(wire, endpoint("10.8.0.2", 40000), endpoint("198.51.100.7", 80));
+  REQUIRE(client.open(owner));
+  owner.keep = true;
+  const auto data = pattern(60 * 1000);
+  for (std::size_t i = 0; i < 30; ++i) client.send_data(base::Bytes(data).subspan(i * 1000, 1000));
+  for (std::size_t i = 31; i < 60; ++i)
+    client.send_raw({.payload = base::Bytes(data).subspan(i * 1000, 1000),
+                     .sequence = client.next + std::uint32_t((i - 30) * 1000)});
+  wire.flush();
+  CHECK(wire.pool.in_use() == 20);
+  client.send_data(base::Bytes(data).subspan(30 * 1000, 1000));
+  wire.flush();
+  CHECK(wire.pool.in_use() == 20);
+  CHECK(owner.received == data);
+  owner.kept = {};
+  CHECK(wire.pool.in_use() == 0);
+}
+
 TEST_CASE("every out-of-order segment is answered with its own duplicate ACK and SACK") {
   Fixture f;
   for (std::uint32_t i = 2; i < 6; ++i)
