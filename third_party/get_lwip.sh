@@ -1,15 +1,19 @@
 #!/bin/sh
 # Puts lwIP's pinned source archive into a cache and unpacks it.
 #
-#   get_lwip.sh DESTINATION
+#   get_lwip.sh DESTINATION         obtain and unpack
+#   get_lwip.sh --check TREE        only check a source tree
 #
 # Afterwards DESTINATION/src/core/tcp.c exists. The sources are tried in this order: the cache
 # ($CULVERT_CACHE, default ~/.cache/culvert), the Debian source package by the mirror that this
-# machine's apt already uses, upstream's release archive. Every archive is checked against its SHA-256
-# before it is unpacked, the cached one as well. Works as root and as an ordinary user: apt gets
+# machine's apt already uses, upstream's release archive. Debian's archive is checked against its SHA-256 before
+# it is unpacked, and whatever the way, every file that is compiled or included is checked against
+# lwip-2.2.1.sha256. Works as root and as an ordinary user: apt gets
 # lists, cache and sources of its own and changes nothing of the system's.
 set -eu
 
+check_only=
+[ "$1" != --check ] || { check_only=1; shift; }
 destination=$1
 cache=${CULVERT_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/culvert}
 
@@ -25,19 +29,21 @@ mkdir -p "$cache" 2>/dev/null || cache=$work
 
 say() { echo "lwIP: $*" >&2; }
 
-# The compiled files of the release, whichever archive they came from.
-files_sum=f3b6535fe355dfb9e3854ab7974cf4aef385df2ce03e8f11c1a31dbab68494f8
-compiled_files='src/core/tcp.c src/core/tcp_in.c src/core/tcp_out.c src/core/pbuf.c src/core/mem.c
-  src/core/memp.c src/core/ipv4/ip4_addr.c src/core/ipv6/ip6_addr.c'
+# Every file of the release that is compiled or included, whichever way it came.
+sums=$(cd "$(dirname "$0")" && pwd)/lwip-2.2.1.sha256
 
 has_sum() { # FILE SUM
   [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]
 }
 
-compiled_files_match() { # TREE
-  # shellcheck disable=SC2086
-  [ "$(cd "$1" && cat $compiled_files 2>/dev/null | sha256sum | cut -d' ' -f1)" = "$files_sum" ]
+pinned() { # TREE; names the files that differ
+  (cd "$1" && sha256sum --quiet -c "$sums" >&2)
 }
+
+if [ -n "$check_only" ]; then
+  pinned "$destination" || { say "$destination does not hold the pinned files of 2.2.1"; exit 1; }
+  exit 0
+fi
 
 # The mirror that apt uses on a Debian machine: the first http(s) URI of a sources file that ends in
 # /debian. Both layouts are read: *.sources (Debian 12 and later) and one-line *.list.
@@ -50,13 +56,13 @@ debian_mirror() {
 from_apt() {
   command -v apt-get >/dev/null 2>&1 || { say "no apt-get here"; return 1; }
   mirror=$(debian_mirror)
-  [ -n "$mirror" ] || { say "apt has no Debian mirror configured"; return 1; }
+  [ -n "$mirror" ] || { say "apt has no Debian mirror configured (Ubuntu?)"; return 1; }
   keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/dl"
   {
     echo "Types: deb-src"
     echo "URIs: $mirror"
-    echo "Suites: trixie"
+    echo "Suites: trixie"  # Debian 13; an older or newer Debian reads its source packages as well
     echo "Components: main"
     [ ! -f $keyring ] || echo "Signed-By: $keyring"
   } >"$work/lwip.sources"
@@ -84,7 +90,7 @@ from_upstream() {
   fi || { say "the download failed"; return 1; }
   mkdir -p "$work/unzip"
   (cd "$work/unzip" && cmake -E tar xf "$work/$upstream_name") || return 1
-  compiled_files_match "$work/unzip/lwip-2.2.1" ||
+  pinned "$work/unzip/lwip-2.2.1" ||
     { say "$upstream_name does not hold the pinned files"; return 1; }
   (cd "$work/unzip" && tar cJf "$work/up.tar.xz" lwip-2.2.1)
   cp "$work/up.tar.xz" "$cache/lwip-2.2.1-upstream.tar.xz"
@@ -107,7 +113,7 @@ fi
 
 mkdir -p "$work/tree"
 tar xf "$archive" -C "$work/tree" --strip-components=1
-compiled_files_match "$work/tree" || { say "$archive does not hold the pinned files"; exit 1; }
+pinned "$work/tree" || { say "$archive does not hold the pinned files"; exit 1; }
 rm -rf "$destination"
 mkdir -p "$(dirname "$destination")"
 mv "$work/tree" "$destination"
