@@ -23,6 +23,13 @@ base::Bytes PendingSyn::packet() const noexcept {
   return parked_->packet;
 }
 
+base::Time PendingSyn::last_seen() const noexcept {
+  return parked_->last_seen;
+}
+void PendingSyn::watch(TcpConnection::Events& owner) noexcept {
+  parked_->watcher = &owner;
+}
+
 std::unique_ptr<TcpConnection> PendingSyn::accept(TcpConnection::Events& events) noexcept {
   auto impl = parked_->core.accept(*parked_, events);
   parked_.reset();

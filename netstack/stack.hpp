@@ -88,6 +88,11 @@ class PendingSyn {
   std::uint8_t ttl() const noexcept;
   base::Bytes packet() const noexcept;  // the SYN, for quoting
 
+  // When the client sent it last. One that has gone away does not repeat it.
+  base::Time last_seen() const noexcept;
+  // on_reset() is called if the client takes the SYN back; it may destroy this.
+  void watch(TcpConnection::Events& owner) noexcept;
+
   // Replays the SYN into lwIP, which answers it. The connection is in SYN_RCVD; on_established
   // follows. Nothing if lwIP has no memory for it (the client will retransmit).
   std::unique_ptr<TcpConnection> accept(TcpConnection::Events& events) noexcept;
@@ -110,7 +115,6 @@ class Stack {
     std::size_t send_buffer_max = 512 << 10;     // per flow
     std::size_t window_budget = 512 << 20;       // all flows together; above it windows shrink
     std::size_t time_wait_max = 4096;
-    std::size_t lent_packets_max = 16384;  // packets of the pool that TCP may hold; then it copies
   };
 
   class Events {

@@ -81,6 +81,8 @@ struct PendingSyn::Parked : FlowEntry {
   base::Bytes packet;
   std::uint32_t sequence = 0;
   std::uint8_t ttl = 0;
+  base::Time last_seen{};
+  TcpConnection::Events* watcher = nullptr;
 };
 
 }  // namespace culvert::netstack

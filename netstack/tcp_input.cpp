@@ -58,6 +58,7 @@ void TcpCore::unknown(pbuf* p, const base::IpView& ip, const TcpView& tcp,
   parked->packet = ip.packet;
   parked->sequence = tcp.sequence;
   parked->ttl = std::uint8_t(ip.ttl - 1);
+  parked->last_seen = now_;
   table_.insert(*parked);
   ++parked_count_;
   events_.on_syn(PendingSyn(std::move(parked)));
@@ -72,10 +73,14 @@ void TcpCore::parked_input(PendingSyn::Parked& parked, pbuf* p, const base::IpVi
     std::swap(parked.p, p);
     parked.packet = ip.packet;
     parked.sequence = tcp.sequence;
+    parked.last_seen = now_;
   } else if ((tcp.flags & TcpView::rst) && tcp.sequence - parked.sequence <= 1) {
     pbuf_free(std::exchange(parked.p, nullptr));
     parked.packet = {};
     forget(parked);
+    pbuf_free(p);
+    if (parked.watcher) parked.watcher->on_reset();
+    return;
   }
   pbuf_free(p);
 }
