@@ -83,7 +83,8 @@ proxy::Proxy::Config proxy_config(const WorkerStart& start) {
           .source4 = start.config.source4,
           .source6 = start.config.source6,
           .refuse_with_icmp = start.config.refuse_with_icmp,
-          .stack = stack_config(start.config)};
+          .stack = stack_config(start.config),
+          .clock = {}};
 }
 
 std::vector<base::IpAddress> own_addresses(const Config& config) {
@@ -141,8 +142,10 @@ Worker::Worker(WorkerStart& start)
       reports_(start.config.peers.size()) {
   counters_.starts.add();
   reset_gauges(counters_);
+  proxy::Proxy::Config flows = proxy_config(start);
+  flows.clock = [this] { return loop_.now(); };
   proxy_.emplace(
-      loop_.io(), proxy_config(start),
+      loop_.io(), std::move(flows),
       [this](const base::Pieces& packet) { device_.send(packet, loop_.now()); }, random_,
       counters_);
   if (start.config.overlay) overlay_.emplace(start.routes, own_addresses(start.config));

@@ -17,7 +17,7 @@ bool Context::may_reach(ClientState& client, const base::Endpoint& target,
                         base::Protocol protocol) noexcept {
   const Egress verdict = policy.judge(target, protocol, client.config.egress.get());
   if (verdict == Egress::allowed_here) return true;
-  if (verdict == Egress::allowed && !here.leads_here(target.address, now)) return true;
+  if (verdict == Egress::allowed && !here.leads_here(target.address, now())) return true;
   client.counters.denied.add();
   counters.drops.add(base::Drop::egress_denied);
   return false;

@@ -8,6 +8,7 @@
 #include "netstack/stack.hpp"
 #include "proxy/down_buffer.hpp"
 #include "proxy/flow_table.hpp"
+#include "proxy/host_poller.hpp"
 #include "proxy/proxy.hpp"
 #include "proxy/udp_batch.hpp"
 
@@ -35,8 +36,9 @@ struct Context {
         config(std::move(c)),
         counters(counted),
         policy(config.egress, config.own, config.listen_ports),
+        poller(io_context),
         table(config.limits, counted, start),
-        now(start) {}
+        given_(start) {}
 
   // Both checks of the egress policy; counts a refusal.
   bool may_reach(ClientState& client, const base::Endpoint& target,
@@ -47,6 +49,10 @@ struct Context {
     return target.is_v4() ? config.source4 : config.source6;
   }
 
+  // Of this loop turn.
+  base::Time now() const noexcept { return config.clock ? config.clock() : given_; }
+  void set_now(base::Time now) noexcept { given_ = now; }
+
   boost::asio::io_context& io;
   const Proxy::Config config;
   base::WorkerCounters& counters;
@@ -56,10 +62,13 @@ struct Context {
   UdpBatch batch;
   UdpReceiver receiver;
   HereCache here;
+  HostPoller poller;
   base::log::Limiter log_limit{std::chrono::seconds(10)};
   bool echo_said = false;
   FlowTable table;
-  base::Time now;  // of this loop turn
+
+ private:
+  base::Time given_;
 };
 
 }  // namespace culvert::proxy

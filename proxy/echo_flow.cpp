@@ -43,11 +43,11 @@ void refuse_unavailable(Context& context, const netstack::EchoRequest& request,
 
 EchoFlow::EchoFlow(Context& context, ClientState& client, const base::Endpoint& from,
                    FileDescriptor host)
-    : Flow(context, client, Kind::echo), from_(from), host_(context.io, host.release()) {}
+    : Flow(context, client, Kind::echo), from_(from), host_(std::move(host)) {}
 
 void EchoFlow::carry(Context& context, ClientState& client,
                      const netstack::EchoRequest& request) noexcept try {
-  if (!client.echoes.try_take(1, context.now)) {
+  if (!client.echoes.try_take(1, context.now())) {
     client.counters.denied.add();
     return context.counters.drops.add(base::Drop::echo_rate);
   }
@@ -64,7 +64,7 @@ void EchoFlow::carry(Context& context, ClientState& client,
 
 EchoFlow* EchoFlow::open(Context& context, ClientState& client,
                          const netstack::EchoRequest& request) noexcept {
-  if (const auto refused = context.table.admit_echo(client, context.now)) {
+  if (const auto refused = context.table.admit_echo(client, context.now())) {
     client.counters.denied.add();
     context.counters.drops.add(*refused);
     return nullptr;
@@ -82,12 +82,14 @@ EchoFlow* EchoFlow::open(Context& context, ClientState& client,
     bind_to(host.get(), {source, 0});
   set_receive_errors(host.get(), from.address, true);
   set_dont_fragment(host.get(), from.address, false);
-  auto flow = std::make_shared<EchoFlow>(context, client, from, std::move(host));
+  auto flow = std::make_unique<EchoFlow>(context, client, from, std::move(host));
   EchoFlow* const opened = flow.get();
   context.table.insert(echo_key(from), *opened);
-  context.table.add(std::move(flow), context.now + client.config.limits.echo_idle, context.now);
-  opened->wait_readable();
-  return opened;
+  context.table.add(std::move(flow), context.now() + client.config.limits.echo_idle, context.now());
+  if (context.poller.add_for_reading(opened->fd(), *opened)) return opened;
+  context.counters.drops.add(base::Drop::no_buffer);
+  opened->close();
+  return nullptr;
 }
 
 // ---- up
@@ -142,17 +144,7 @@ void EchoFlow::remember(const netstack::EchoRequest& request) noexcept {
 
 // ---- down
 
-void EchoFlow::wait_readable() noexcept {
-  if (closed_) return;
-  auto self = std::static_pointer_cast<EchoFlow>(shared_from_this());
-  host_.async_wait(host_.wait_read, [self](boost::system::error_code error) {
-    if (error || self->closed_) return;
-    self->receive();
-    self->wait_readable();
-  });
-}
-
-void EchoFlow::receive() noexcept {
+void EchoFlow::on_ready(std::uint32_t) noexcept {
   for (int round = 0; round < receive_rounds && !closed_; ++round) {
     if (receive_one()) continue;
     const int error = errno;
@@ -177,7 +169,7 @@ bool EchoFlow::receive_one() noexcept {
     context_.counters.drops.add(base::Drop::udp_filtered);
     return true;
   }
-  last_active_ = context_.now;
+  last_active_ = context_.now();
   const base::FlowKey key{from_, {origin, 0}, echo_key(from_).protocol};
   context_.stack->send_echo_reply(key, sequence,
                                   buffer.subspan(echo_header, std::size_t(got) - echo_header));
@@ -213,8 +205,7 @@ base::Time EchoFlow::on_deadline(base::Time now) noexcept {
 void EchoFlow::close() noexcept {
   if (closed_) return;
   closed_ = true;
-  boost::system::error_code ignored;
-  host_.close(ignored);
+  host_.reset();
   context_.table.erase(echo_key(from_));
   context_.table.remove(*this);
 }

@@ -24,6 +24,7 @@ class EchoFlow final : public Flow {
 
   void close() noexcept override;
   void on_turn() noexcept override {}
+  void on_ready(std::uint32_t events) noexcept override;
   base::Time on_deadline(base::Time now) noexcept override;
 
  private:
@@ -41,19 +42,17 @@ class EchoFlow final : public Flow {
   bool try_send(const netstack::EchoRequest& request) noexcept;
   void on_refused(const netstack::EchoRequest& request, int error) noexcept;
   void remember(const netstack::EchoRequest& request) noexcept;
-  void wait_readable() noexcept;
-  void receive() noexcept;
   bool receive_one() noexcept;
   void drain_errors() noexcept;
   void report(const SocketError& error) noexcept;
-  int fd() noexcept { return host_.native_handle(); }
+  int fd() const noexcept { return host_.get(); }
 
   const base::Endpoint from_;  // the port is the client's identifier
   bool closed_ = false;
   bool dont_fragment_ = false;
   std::vector<Sent> sent_;
   std::size_t oldest_ = 0;
-  boost::asio::posix::stream_descriptor host_;
+  FileDescriptor host_;
 };
 
 }  // namespace culvert::proxy

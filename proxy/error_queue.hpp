@@ -18,7 +18,7 @@ struct SocketError {
   base::IpAddress offender;                 // who reported it; none = this host's own kernel
   std::optional<netstack::IcmpError> icmp;  // none: nothing a client should hear of
   std::uint32_t mtu = 0;                    // with too_big
-  std::array<std::byte, 64> payload;  // the start of what the report quotes of the failed packet
+  std::array<std::byte, 256> payload;  // the start of what the report quotes of the failed packet
   std::size_t payload_size = 0;
 };
 

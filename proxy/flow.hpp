@@ -1,20 +1,20 @@
-// Flow: what every kind of flow has. The flow table owns it from add() until close(); each pending
-// wait of Asio holds it as well, so its memory goes with the last handler. close() is idempotent.
+// Flow: what every kind of flow has. The flow table owns it from add() until the end of the loop
+// turn in which it closed. close() is idempotent.
 #pragma once
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <memory>
 
 #include "base/ip.hpp"
 #include "base/time.hpp"
 #include "proxy/deadline_wheel.hpp"
+#include "proxy/host_poller.hpp"
 
 namespace culvert::proxy {
 
 struct Context;
 struct ClientState;
 
-class Flow : public Timed, public std::enable_shared_from_this<Flow> {
+class Flow : public Timed, public HostPoller::Waiter {
  public:
   enum class Kind : std::uint8_t { tcp, udp, echo };
 
@@ -25,6 +25,8 @@ class Flow : public Timed, public std::enable_shared_from_this<Flow> {
   virtual void close() noexcept = 0;
   // Once per loop turn after mark_dirty().
   virtual void on_turn() noexcept = 0;
+  // Something happened at the host socket.
+  void on_ready(std::uint32_t events) noexcept override = 0;
 
   Kind kind() const noexcept { return kind_; }
   ClientState& client() const noexcept { return client_; }
@@ -45,7 +47,7 @@ class Flow : public Timed, public std::enable_shared_from_this<Flow> {
   AutoUnlink dirty_hook, client_hook;
 
  private:
-  std::shared_ptr<Flow> self_;  // set while the table owns it
+  std::unique_ptr<Flow> self_;  // set while the table owns it
 };
 
 }  // namespace culvert::proxy

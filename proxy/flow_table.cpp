@@ -25,7 +25,7 @@ void Flow::mark_dirty() noexcept {
 }
 
 void Flow::touch() noexcept {
-  const base::Time now = context_.now;
+  const base::Time now = context_.now();
   // Once a second is exact enough to find the idlest.
   if (now - last_active_ >= std::chrono::seconds(1) && client_hook.is_linked()) {
     FlowList& list = kind_ == Kind::udp    ? client_.udp
@@ -94,12 +94,15 @@ bool FlowTable::admit_rate(ClientState& client, base::Time now) noexcept {
   return client.new_flows.try_take(1, now) && new_flows_.try_take(1, now);
 }
 
+// However high its own limit is, one client leaves a quarter of the descriptors to the others.
+std::size_t FlowTable::tcp_cap(const ClientState& client) const noexcept {
+  const std::size_t most = limits_.tcp_flows_total - limits_.tcp_flows_total / 4;
+  return std::min(client.config.limits.tcp_flows, most);
+}
+
 std::optional<base::Drop> FlowTable::admit_tcp(ClientState& client, base::Time now) noexcept {
   const Limits& own = client.config.limits;
-  // However high its own limit is, one client leaves a quarter of the descriptors to the others.
-  const std::size_t most = limits_.tcp_flows_total - limits_.tcp_flows_total / 4;
-  if (client.tcp_open >= std::min(own.tcp_flows, most) || tcp_ >= limits_.tcp_flows_total ||
-      !has_descriptor())
+  if (client.tcp_open >= tcp_cap(client) || tcp_ >= limits_.tcp_flows_total || !has_descriptor())
     return base::Drop::flow_cap;
   if (client.dialling >= own.tcp_dials || dials_ >= limits_.tcp_dials_total)
     return base::Drop::dial_cap;
@@ -126,7 +129,7 @@ std::optional<base::Drop> FlowTable::admit_echo(ClientState& client, base::Time 
   return {};
 }
 
-void FlowTable::add(std::shared_ptr<Flow> flow, base::Time deadline, base::Time now) noexcept {
+void FlowTable::add(std::unique_ptr<Flow> flow, base::Time deadline, base::Time now) noexcept {
   Flow& f = *flow;
   ClientState& client = f.client();
   f.self_ = std::move(flow);
@@ -170,6 +173,12 @@ void FlowTable::remove(Flow& flow) noexcept {
       break;
   }
   left_.push_back(std::move(flow.self_));
+}
+
+bool FlowTable::is_crowded(const ClientState& client) const noexcept {
+  const auto above = [](std::size_t used, std::size_t cap) { return used * 5 > cap * 4; };
+  return above(client.tcp_open, tcp_cap(client)) || above(tcp_, limits_.tcp_flows_total) ||
+         above(flows(), descriptors_);
 }
 
 void FlowTable::dial_started(ClientState& client) noexcept {

@@ -47,8 +47,10 @@ class FlowTable {
   std::optional<base::Drop> admit_udp(ClientState& client, base::Time now) noexcept;
   std::optional<base::Drop> admit_echo(ClientState& client, base::Time now) noexcept;
 
-  void add(std::shared_ptr<Flow> flow, base::Time deadline, base::Time now) noexcept;
+  void add(std::unique_ptr<Flow> flow, base::Time deadline, base::Time now) noexcept;
   void remove(Flow& flow) noexcept;
+  // More than four fifths of what this client, or all together, may have.
+  bool is_crowded(const ClientState& client) const noexcept;
   void dial_started(ClientState& client) noexcept;
   void dial_ended(ClientState& client) noexcept;
 
@@ -72,6 +74,7 @@ class FlowTable {
 
  private:
   bool has_descriptor() const noexcept { return flows() < descriptors_; }
+  std::size_t tcp_cap(const ClientState& client) const noexcept;
   bool admit_rate(ClientState& client, base::Time now) noexcept;
   static void close_list(FlowList& list) noexcept;
 
@@ -90,7 +93,7 @@ class FlowTable {
   std::unordered_map<base::Prefix, ClientState*, PrefixHash> by_prefix_;
   std::map<unsigned, std::size_t, std::greater<>> lengths4_, lengths6_;  // how many of each
   std::unordered_map<base::FlowKey, Flow*, base::FlowKeyHash> by_key_;
-  std::vector<std::shared_ptr<Flow>> left_;
+  std::vector<std::unique_ptr<Flow>> left_;
   DeadlineWheel wheel_;
 };
 

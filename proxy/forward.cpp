@@ -25,6 +25,11 @@ void ForwardListener::stop() noexcept {
   if (socket_.is_open()) socket_.release();
 }
 
+void ForwardListener::start() noexcept {
+  if (forward_.protocol == base::Protocol::udp) ask_for_addresses();
+  wait_readable();
+}
+
 void ForwardListener::wait_readable() noexcept {
   if (!socket_.is_open()) return;
   auto self = shared_from_this();
@@ -37,7 +42,8 @@ void ForwardListener::wait_readable() noexcept {
       self->receive_datagrams();
     if (go_on) return self->wait_readable();
     // Out of descriptors: a listen socket stays readable, so do not ask it for a while.
-    self->context_.table.set_deadline(*self, self->context_.now + pause_time, self->context_.now);
+    self->context_.table.set_deadline(*self, self->context_.now() + pause_time,
+                                      self->context_.now());
   });
 }
 
@@ -79,7 +85,7 @@ bool ForwardListener::accept_one(FileDescriptor accepted, const base::Endpoint& 
     context_.counters.drops.add(base::Drop::unknown_client);
     return true;
   }
-  if (const auto refused = context_.table.admit_tcp(*client, context_.now)) {
+  if (const auto refused = context_.table.admit_tcp(*client, context_.now())) {
     set_close_with_reset(accepted.get());
     client->counters.denied.add();
     context_.counters.drops.add(*refused);

@@ -13,6 +13,7 @@
 #include "proxy/flow_table.hpp"
 #include "proxy/host_socket.hpp"
 #include "proxy/proxy.hpp"
+#include "proxy/udp_batch.hpp"
 
 namespace culvert::proxy {
 
@@ -24,12 +25,13 @@ class ForwardListener final : public Timed, public std::enable_shared_from_this<
   ForwardListener(Context& context, const Forward& forward);
   ~ForwardListener() override;
 
-  void start() noexcept { wait_readable(); }
+  void start() noexcept;
   void stop() noexcept;
   base::Time on_deadline(base::Time now) noexcept override;
 
-  // A datagram of the client's that answers a remote.
-  void send_to_remote(const base::Endpoint& remote, base::Bytes payload) noexcept;
+  // A datagram of the client's that answers a remote, from the address `local` that it asked.
+  void send_to_remote(const base::Endpoint& remote, const base::IpAddress& local,
+                      base::Bytes payload) noexcept;
   void forget(const base::Endpoint& remote) noexcept { flows_.erase(remote); }
 
  private:
@@ -37,13 +39,15 @@ class ForwardListener final : public Timed, public std::enable_shared_from_this<
   bool accept_connections() noexcept;  // false: out of descriptors, pause
   bool accept_one(FileDescriptor accepted, const base::Endpoint& remote) noexcept;
   void receive_datagrams() noexcept;
-  void deliver(const base::Endpoint& remote, base::Bytes payload, std::uint8_t ecn) noexcept;
+  void ask_for_addresses() noexcept;
+  void deliver(const UdpReceiver::Received& received) noexcept;
   ForwardFlow* open_flow(const base::Endpoint& remote) noexcept;
   // What the client is to see as the other end.
   base::Endpoint seen_as(const base::Endpoint& remote) noexcept;
 
   Context& context_;
   const Forward forward_;
+  bool is_ipv6_ = false;
   std::uint16_t next_port_ = 20000;
   std::map<base::Endpoint, ForwardFlow*> flows_;  // UDP, by remote
   boost::asio::posix::stream_descriptor socket_;
@@ -55,17 +59,19 @@ class ForwardFlow final : public Flow {
   ForwardFlow(Context& context, ClientState& client, std::shared_ptr<ForwardListener> listener,
               const base::FlowKey& key, const base::Endpoint& remote) noexcept;
 
-  void to_client(base::Bytes payload, std::uint8_t ecn) noexcept;
+  void to_client(const UdpReceiver::Received& received) noexcept;
   void to_remote(base::Bytes payload) noexcept;
 
   void close() noexcept override;
   void on_turn() noexcept override {}
+  void on_ready(std::uint32_t) noexcept override {}  // the listener owns the socket
   base::Time on_deadline(base::Time now) noexcept override;
 
  private:
   std::shared_ptr<ForwardListener> listener_;
   const base::FlowKey key_;
   const base::Endpoint remote_;
+  base::IpAddress local_;  // that the remote asked last
   bool closed_ = false;
 };
 

@@ -6,23 +6,38 @@
 
 namespace culvert::proxy {
 
+// The answer must come from the address that was asked, which a wildcard socket does not know.
+void ForwardListener::ask_for_addresses() noexcept {
+  const int fd = socket_.native_handle();
+  sockaddr_storage local{};
+  socklen_t size = sizeof local;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size);
+  is_ipv6_ = local.ss_family == AF_INET6;
+  if (is_ipv6_) {
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  } else {
+    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+  }
+}
+
 void ForwardListener::receive_datagrams() noexcept {
   for (int round = 0; round < 4 && socket_.is_open(); ++round) {
     const int count = context_.receiver.receive(socket_.native_handle());
     if (count < 0) return;
     for (int i = 0; i < count; ++i) {
       const auto received = context_.receiver[std::size_t(i)];
-      deliver(received.from, received.data, received.ecn);
+      deliver(received);
     }
     if (count < UdpReceiver::max_messages) return;
   }
 }
 
-void ForwardListener::deliver(const base::Endpoint& remote, base::Bytes payload,
-                              std::uint8_t ecn) noexcept {
-  const auto found = flows_.find(remote);
-  ForwardFlow* flow = found != flows_.end() ? found->second : open_flow(remote);
-  if (flow) flow->to_client(payload, ecn);
+void ForwardListener::deliver(const UdpReceiver::Received& received) noexcept {
+  const auto found = flows_.find(received.from);
+  ForwardFlow* flow = found != flows_.end() ? found->second : open_flow(received.from);
+  if (flow) flow->to_client(received);
 }
 
 ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept try {
@@ -31,42 +46,48 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
     context_.counters.drops.add(base::Drop::unknown_client);
     return nullptr;
   }
-  if (const auto refused = context_.table.admit_udp(*client, context_.now)) {
+  if (const auto refused = context_.table.admit_udp(*client, context_.now())) {
     context_.counters.drops.add(*refused);
     return nullptr;
   }
   const base::FlowKey key{forward_.to, seen_as(remote), base::Protocol::udp};
   if (!key.server.address) return nullptr;
-  auto flow = std::make_shared<ForwardFlow>(context_, *client, shared_from_this(), key, remote);
+  auto flow = std::make_unique<ForwardFlow>(context_, *client, shared_from_this(), key, remote);
   ForwardFlow* const opened = flow.get();
   if (!context_.table.insert(key, *opened)) return nullptr;
   flows_[remote] = opened;
-  context_.table.add(std::move(flow), context_.now + client->config.limits.udp_idle, context_.now);
+  context_.table.add(std::move(flow), context_.now() + client->config.limits.udp_idle,
+                     context_.now());
   return opened;
 } catch (const std::exception&) {
   context_.counters.drops.add(base::Drop::no_buffer);
   return nullptr;
 }
 
-void ForwardListener::send_to_remote(const base::Endpoint& remote, base::Bytes payload) noexcept {
+void ForwardListener::send_to_remote(const base::Endpoint& remote, const base::IpAddress& local,
+                                     base::Bytes payload) noexcept {
   sockaddr_storage address;
+  socklen_t size = remote.to_sockaddr(address);
   // A dual-stack listen socket knows an IPv4 remote only by its mapped address.
-  const socklen_t size = remote.to_sockaddr(address);
-  sockaddr_storage local{};
-  socklen_t local_size = sizeof local;
-  ::getsockname(socket_.native_handle(), reinterpret_cast<sockaddr*>(&local), &local_size);
-  socklen_t used = size;
-  if (local.ss_family == AF_INET6 && remote.address.is_v4()) {
+  if (is_ipv6_ && remote.address.is_v4()) {
     sockaddr_in6 mapped{};
     mapped.sin6_family = AF_INET6;
     mapped.sin6_port = htons(remote.port);
     mapped.sin6_addr.s6_addr[10] = mapped.sin6_addr.s6_addr[11] = 0xff;
     std::memcpy(mapped.sin6_addr.s6_addr + 12, remote.address.bytes().data(), 4);
     std::memcpy(&address, &mapped, sizeof mapped);
-    used = sizeof mapped;
+    size = sizeof mapped;
   }
-  if (::sendto(socket_.native_handle(), payload.data(), payload.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-               reinterpret_cast<const sockaddr*>(&address), used) < 0)
+  iovec part{const_cast<std::byte*>(payload.data()), payload.size()};
+  msghdr message{};
+  message.msg_name = &address;
+  message.msg_namelen = size;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  SendControl control(remote.address, -1, -1);
+  if (local) control.pin_source(local, is_ipv6_);
+  control.attach(message);
+  if (::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
     context_.counters.drops.add(base::Drop::host_refused);
 }
 
@@ -78,14 +99,15 @@ ForwardFlow::ForwardFlow(Context& context, ClientState& client,
       key_(key),
       remote_(remote) {}
 
-void ForwardFlow::to_client(base::Bytes payload, std::uint8_t ecn) noexcept {
+void ForwardFlow::to_client(const UdpReceiver::Received& received) noexcept {
   touch();
-  context_.stack->send_udp(key_, payload, ecn);
+  local_ = received.to;
+  context_.stack->send_udp(key_, received.data, received.ecn);
 }
 
 void ForwardFlow::to_remote(base::Bytes payload) noexcept {
   touch();
-  listener_->send_to_remote(remote_, payload);
+  listener_->send_to_remote(remote_, local_, payload);
 }
 
 base::Time ForwardFlow::on_deadline(base::Time now) noexcept {

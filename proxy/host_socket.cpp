@@ -66,7 +66,7 @@ int pending_error(int fd) noexcept {
 
 bool is_local_shortage(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-         error == EADDRNOTAVAIL || error == EADDRINUSE;
+         error == EADDRNOTAVAIL || error == EADDRINUSE || error == ENOSPC;
 }
 
 SendControl::SendControl(const base::IpAddress& family_of, int ttl, int tos,
@@ -78,6 +78,22 @@ SendControl::SendControl(const base::IpAddress& family_of, int ttl, int tos,
     const auto size = std::uint16_t(segment_size);
     add(SOL_UDP, UDP_SEGMENT, &size, sizeof size);
   }
+}
+
+void SendControl::pin_source(const base::IpAddress& source, bool on_ipv6_socket) noexcept {
+  if (!on_ipv6_socket) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, source.bytes().data(), sizeof info.ipi_spec_dst);
+    return add(IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  }
+  in6_pktinfo info{};
+  if (source.is_v4()) {  // ::ffff:a.b.c.d
+    info.ipi6_addr.s6_addr[10] = info.ipi6_addr.s6_addr[11] = 0xff;
+    std::memcpy(info.ipi6_addr.s6_addr + 12, source.bytes().data(), 4);
+  } else {
+    std::memcpy(&info.ipi6_addr, source.bytes().data(), sizeof info.ipi6_addr);
+  }
+  add(IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
 }
 
 void SendControl::add(int level, int type, const void* value, std::size_t size) noexcept {

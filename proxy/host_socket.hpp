@@ -2,6 +2,7 @@
 // make, with the IPv4 and the IPv6 spelling of each option behind one name. Nothing here blocks.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,16 +58,20 @@ int pending_error(int fd) noexcept;  // SO_ERROR
 // The local resource ran out (descriptors, memory, ports): not the origin's fault.
 bool is_local_shortage(int error) noexcept;
 
-// Control messages of one sendmsg: TTL, ECN and GSO segment size. A value of -1 is left out.
+// Control messages of one sendmsg: TTL, ECN, GSO segment size and source address. A value of -1 is
+// left out.
 class SendControl {
  public:
+  static constexpr std::size_t capacity = 128;
   SendControl(const base::IpAddress& family_of, int ttl, int tos, int segment_size = -1) noexcept;
+  // For a socket bound to every address.
+  void pin_source(const base::IpAddress& source, bool on_ipv6_socket) noexcept;
   void attach(msghdr& message) noexcept {
     message.msg_control = size_ ? buffer_ : nullptr;
     message.msg_controllen = size_;
   }
   // The same into memory of the caller's, which outlives this.
-  void copy_to(msghdr& message, std::span<char, 96> memory) noexcept {
+  void copy_to(msghdr& message, std::span<char, capacity> memory) noexcept {
     std::memcpy(memory.data(), buffer_, size_);
     message.msg_control = size_ ? memory.data() : nullptr;
     message.msg_controllen = size_;
@@ -74,8 +79,8 @@ class SendControl {
 
  private:
   void add(int level, int type, const void* value, std::size_t size) noexcept;
-  alignas(cmsghdr) char buffer_[3 * CMSG_SPACE(sizeof(int))];
-  static_assert(sizeof buffer_ <= 96);
+  alignas(cmsghdr) char buffer_[capacity];
+  static_assert(3 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) <= capacity);
   std::size_t size_ = 0;
 };
 

@@ -29,8 +29,9 @@ struct Limits {
 
   std::chrono::seconds tcp_idle{7440};  // 2 h 4 min (RFC 5382 REQ-5)
   std::chrono::seconds tcp_half_closed{300};
-  std::chrono::seconds tcp_dial{60};          // the kernel's own limit may come first
-  std::chrono::seconds tcp_no_progress{900};  // a client that acknowledges nothing
+  std::chrono::seconds tcp_dial{60};                  // the kernel's own limit may come first
+  std::chrono::seconds tcp_no_progress{900};          // a client that acknowledges nothing
+  std::chrono::seconds tcp_no_progress_crowded{120};  // the same above 80 % of a flow cap
   std::chrono::seconds udp_idle{120};
   std::chrono::seconds udp_idle_dns{30};  // towards port 53
   std::chrono::seconds echo_idle{30};

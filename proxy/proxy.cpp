@@ -34,7 +34,7 @@ struct Proxy::Impl final : netstack::Stack::Events {
     if (stack.is_own(key.server.address)) return syn.reset();
     ClientState* client = context.table.find_client(key.client.address);
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
-    if (const auto refused = context.table.admit_tcp(*client, context.now)) {
+    if (const auto refused = context.table.admit_tcp(*client, context.now())) {
       client->counters.denied.add();
       return context.counters.drops.add(*refused);
     }
@@ -70,15 +70,16 @@ struct Proxy::Impl final : netstack::Stack::Events {
   void output(const base::Pieces& packet) noexcept override { send(packet); }
 
   void flush() noexcept {
-    stack.deliver(context.now);
+    stack.deliver(context.now());
     context.flush_datagrams();
     while (!context.table.dirty_tcp.empty()) {
       Flow& flow = context.table.dirty_tcp.front();
       context.table.dirty_tcp.pop_front();
       flow.on_turn();
     }
-    stack.flush(context.now);
+    stack.flush(context.now());
     context.table.collect();
+    context.poller.arm();
   }
 
   Context context;
@@ -100,7 +101,7 @@ Client& Proxy::add_client(ClientConfig config, base::PeerCounters& counters, bas
 
 void Proxy::remove_client(Client& client) noexcept {
   impl_->context.table.remove_client(static_cast<ClientState&>(client));
-  impl_->stack.flush(impl_->context.now);
+  impl_->stack.flush(impl_->context.now());
 }
 
 void Proxy::add_forward(Forward forward) {
@@ -111,17 +112,17 @@ void Proxy::add_forward(Forward forward) {
 }
 
 void Proxy::input(base::Packet packet, base::Time now) noexcept {
-  impl_->context.now = now;
+  impl_->context.set_now(now);
   impl_->stack.input(std::move(packet), now);
 }
 
 void Proxy::flush(base::Time now) noexcept {
-  impl_->context.now = now;
+  impl_->context.set_now(now);
   impl_->flush();
 }
 
 void Proxy::tick(base::Time now) noexcept {
-  impl_->context.now = now;
+  impl_->context.set_now(now);
   impl_->context.table.run_deadlines(now);
   impl_->stack.tick(now);
 }

@@ -39,6 +39,9 @@ class Proxy {
     base::IpAddress source4, source6;  // egress.source_address; none = the kernel's choice
     bool refuse_with_icmp = false;  // a refused TCP connect: ICMP port unreachable instead of RST
     netstack::Stack::Config stack;
+    // The time of the loop turn, for what begins at a host socket: no input() or tick() of the turn
+    // may have come before. None = as the last call was given.
+    std::function<base::Time()> clock;
   };
 
   // `output` takes every inner packet made for the tunnel, during the call.

@@ -29,18 +29,18 @@ void TcpFlow::dial(Context& context, ClientState& client, netstack::PendingSyn s
   const base::IpAddress& target = syn.key().server.address;
   FileDescriptor host = open_socket(target, SOCK_STREAM);
   if (!host) return refuse_without_flow(context, syn, errno);
-  auto flow = std::make_shared<TcpFlow>(context, client, std::move(host));
-  context.table.add(flow, context.now + client.config.limits.tcp_dial, context.now);
-  flow->start_dial(std::move(syn));
+  auto flow = std::make_unique<TcpFlow>(context, client, std::move(host));
+  TcpFlow& dialling = *flow;
+  context.table.add(std::move(flow), context.now() + client.config.limits.tcp_dial, context.now());
+  dialling.start_dial(std::move(syn));
 } catch (const std::exception&) {
   context.counters.drops.add(base::Drop::no_buffer);
 }
 
 void TcpFlow::start_dial(netstack::PendingSyn syn) noexcept {
   syn_.emplace(std::move(syn));
+  syn_->watch(*this);
   const base::Endpoint target = syn_->key().server;
-  set_option(fd(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd(), SOL_SOCKET, SO_KEEPALIVE, 1);
   // Tells which router said what; off again once connected, when it would make soft errors fatal.
   set_receive_errors(fd(), target.address, true);
   low_ttl_ = syn_->ttl() < traceroute_ttl;
@@ -53,15 +53,23 @@ void TcpFlow::start_dial(netstack::PendingSyn syn) noexcept {
   context_.table.dial_started(client_);
   dial_counted_ = true;
   const int error = connect_to(fd(), target);
-  error == EINPROGRESS ? wait_for_dial() : on_dial_ended(error);
+  if (error != 0 && error != EINPROGRESS) return on_dial_ended(error);
+  if (!context_.poller.add_for_changes(fd(), *this)) return on_dial_ended(errno);
+  context_.table.set_deadline(*this, dial_deadline(), context_.now());
 }
 
-void TcpFlow::wait_for_dial() noexcept {
-  auto self = std::static_pointer_cast<TcpFlow>(shared_from_this());
-  host_.async_wait(host_.wait_write, [self](boost::system::error_code error) {
-    if (error || self->state_ != State::dialling) return;
-    self->on_dial_ended(pending_error(self->fd()));
-  });
+void TcpFlow::on_dial_event(std::uint32_t events) noexcept {
+  const int error = events & (EPOLLERR | EPOLLHUP) ? pending_error(fd()) : 0;
+  if (error || (events & EPOLLOUT)) on_dial_ended(error);
+}
+
+// A client that has gone sends its SYN no more. Retransmissions come at twice the interval each
+// time, at first after a second (RFC 6298); one of them may be lost.
+base::Time TcpFlow::dial_deadline() const noexcept {
+  const base::Time seen = syn_->last_seen();
+  const base::Duration patience = 4 * (seen - started_ + std::chrono::seconds(1));
+  return std::min(started_ + base::Duration(client_.config.limits.tcp_dial),
+                  seen + patience + std::chrono::seconds(2));
 }
 
 void TcpFlow::on_dial_ended(int error) noexcept {
@@ -94,32 +102,32 @@ void TcpFlow::start_handshake() noexcept {
   set_receive_errors(fd(), target, false);
   if (low_ttl_) set_ttl(fd(), target, -1);
   state_ = State::handshake;
-  started_ = context_.now;
+  started_ = context_.now();
   connection_ = syn_->accept(*this);
   if (!connection_) {
     context_.counters.drops.add(base::Drop::no_buffer);
     return close();
   }
-  context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
+  context_.table.set_deadline(*this, on_deadline(context_.now()), context_.now());
 }
 
 void TcpFlow::on_established() noexcept {
   if (state_ != State::handshake) return;
   state_ = State::open;
-  last_active_ = last_progress_ = context_.now;
-  context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
-  wait_readable();
+  last_active_ = last_progress_ = context_.now();
+  context_.table.set_deadline(*this, on_deadline(context_.now()), context_.now());
+  if (readable_) mark_dirty();
 }
 
 void TcpFlow::carry_to_client(Context& context, ClientState& client, FileDescriptor accepted,
                               const base::FlowKey& key) noexcept try {
-  set_option(accepted.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(accepted.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
-  auto flow = std::make_shared<TcpFlow>(context, client, std::move(accepted));
-  flow->state_ = State::handshake;
-  context.table.add(flow, context.now + client.config.limits.tcp_dial, context.now);
-  flow->connection_ = context.stack->connect(key, *flow);
-  if (!flow->connection_) flow->close();
+  auto owned = std::make_unique<TcpFlow>(context, client, std::move(accepted));
+  TcpFlow& flow = *owned;
+  flow.state_ = State::handshake;
+  context.table.add(std::move(owned), context.now() + client.config.limits.tcp_dial, context.now());
+  if (context.poller.add_for_changes(flow.fd(), flow))
+    flow.connection_ = context.stack->connect(key, flow);
+  if (!flow.connection_) flow.close();
 } catch (const std::exception&) {
   context.counters.drops.add(base::Drop::no_buffer);
 }

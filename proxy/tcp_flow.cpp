@@ -1,5 +1,6 @@
 #include "proxy/tcp_flow.hpp"
 
+#include <netinet/tcp.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -17,22 +18,24 @@ constexpr std::size_t enough_space = 32 << 10;
 // Of pieces below this size a packet buffer each would be waste.
 constexpr std::size_t small_piece = 512;
 constexpr auto handshake_time = std::chrono::seconds(30);
+// Only a flow that lives so long is asked to watch for an origin that has gone.
+constexpr auto keep_alive_after = std::chrono::seconds(30);
 
 }  // namespace
 
 TcpFlow::TcpFlow(Context& context, ClientState& client, FileDescriptor host)
     : Flow(context, client, Kind::tcp),
-      started_(context.now),
-      last_progress_(context.now),
+      started_(context.now()),
+      last_progress_(context.now()),
       down_(context.chunks),
-      host_(context.io, host.release()) {}
+      host_(std::move(host)) {}
 
 TcpFlow::~TcpFlow() = default;
 
 // ---- up: client to host
 
 void TcpFlow::on_data(netstack::Chain data) noexcept {
-  last_active_ = context_.now;
+  last_active_ = context_.now();
   if (up_failed_ || state_ != State::open) {
     if (connection_) connection_->consumed(data.size());
     return;
@@ -42,14 +45,14 @@ void TcpFlow::on_data(netstack::Chain data) noexcept {
 }
 
 void TcpFlow::on_fin() noexcept {
-  last_active_ = context_.now;
+  last_active_ = context_.now();
   client_fin_ = true;
-  context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
+  context_.table.set_deadline(*this, on_deadline(context_.now()), context_.now());
   mark_dirty();
 }
 
 void TcpFlow::write_up() noexcept {
-  if (state_ != State::open || waiting_writable_ || host_shut_) return;
+  if (state_ != State::open || !writable_ || host_shut_) return;
   while (!up_.empty() && !up_failed_) {
     const base::Pieces pieces = up_.pieces();
     std::array<iovec, base::Pieces::max_count> parts;
@@ -59,34 +62,36 @@ void TcpFlow::write_up() noexcept {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = count;
+    // Nagle's algorithm never holds the first write back, and many flows have no other.
+    if (wrote_ && !std::exchange(no_delay_, true)) set_option(fd(), IPPROTO_TCP, TCP_NODELAY, 1);
     const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) return wait_writable();
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return wait_writable();
+      if (errno == ENOBUFS) return wait_writable(), context_.poller.again(fd(), *this);
       return discard_up();
     }
-    last_active_ = context_.now;
+    wrote_ = true;
+    last_active_ = context_.now();
     up_.drop_front(std::size_t(sent));
     if (connection_ && !connection_over_) connection_->consumed(std::size_t(sent));
     if (std::size_t(sent) < pieces.size()) return wait_writable();
   }
-  if (client_fin_ && !up_failed_) {
+  if (client_fin_ && !up_failed_) shut_host();
+}
+
+void TcpFlow::shut_host() noexcept {
+  host_shut_ = true;
+  if (origin_fin_)
+    host_.reset();  // both directions are done
+  else
     ::shutdown(fd(), SHUT_WR);
-    host_shut_ = true;
-  }
 }
 
 void TcpFlow::wait_writable() noexcept {
-  if (waiting_writable_ || !host_.is_open()) return;
-  waiting_writable_ = true;
+  writable_ = false;
   const base::Pieces pieces = up_.pieces();
   if (pieces.count() > 1 && pieces.size() / pieces.count() < small_piece) up_.compact();
-  auto self = std::static_pointer_cast<TcpFlow>(shared_from_this());
-  host_.async_wait(host_.wait_write, [self](boost::system::error_code error) {
-    self->waiting_writable_ = false;
-    if (error || self->state_ == State::closed) return;
-    self->on_turn();
-  });
 }
 
 // The origin takes no more. What it sent before may still be there to read, and ends with why.
@@ -95,13 +100,14 @@ void TcpFlow::discard_up() noexcept {
   const std::size_t lost = up_.size();
   up_ = {};
   if (connection_ && !connection_over_ && lost) connection_->consumed(lost);
+  readable_ = true;
   read_down();
 }
 
 // ---- down: host to client
 
 void TcpFlow::on_sent(std::size_t bytes) noexcept {
-  last_progress_ = context_.now;
+  last_progress_ = context_.now();
   down_.release(bytes);
   mark_dirty();
 }
@@ -119,51 +125,51 @@ bool TcpFlow::send_unsent() noexcept {
   if (!unsent_.empty()) unsent_ = unsent_.subspan(connection_->send(unsent_));
   if (unsent_.empty()) return true;
   if (connection_->unacknowledged() == 0)
-    context_.table.set_deadline(*this, context_.now, context_.now);  // no on_sent will come
+    context_.table.set_deadline(*this, context_.now(), context_.now());  // no on_sent will come
   return false;
 }
 
 void TcpFlow::read_down() noexcept {
-  if (state_ != State::open || origin_fin_ || waiting_readable_ || connection_over_) return;
+  if (state_ != State::open || origin_fin_ || !readable_ || connection_over_) return;
   for (std::size_t done = 0; done < turn_bytes;) {
     if (!send_unsent()) return;
     const std::size_t asked = read_allowance();
     if (asked == 0) return;
-    if (connection_->unacknowledged() == 0) last_progress_ = context_.now;
+    if (connection_->unacknowledged() == 0) last_progress_ = context_.now();
     const ssize_t got = down_.read(fd(), asked, unsent_);
     if (got == 0) return on_origin_end();
     if (got < 0) {
       if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return wait_readable();
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return void(readable_ = false);
       if (errno == ENOMEM || errno == ENOBUFS)
-        return context_.table.set_deadline(*this, context_.now, context_.now);
+        return context_.table.set_deadline(*this, context_.now(), context_.now());
       return on_origin_error();
     }
-    last_active_ = context_.now;
+    last_active_ = context_.now();
     done += std::size_t(got);
     if (!send_unsent()) return;
-    if (std::size_t(got) < asked) break;
+    // There was no more. An end that has been told already is not told again: it must be read.
+    if (std::size_t(got) < asked && !host_ended_) return void(readable_ = false);
   }
-  wait_readable();
+  context_.poller.again(fd(), *this);
 }
 
-void TcpFlow::wait_readable() noexcept {
-  if (waiting_readable_ || !host_.is_open()) return;
-  waiting_readable_ = true;
-  auto self = std::static_pointer_cast<TcpFlow>(shared_from_this());
-  host_.async_wait(host_.wait_read, [self](boost::system::error_code error) {
-    self->waiting_readable_ = false;
-    if (error || self->state_ == State::closed) return;
-    self->read_down();
-  });
+void TcpFlow::on_ready(std::uint32_t events) noexcept {
+  if (state_ == State::closed || !host_) return;
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) host_ended_ = true;
+  if (host_ended_ || (events & EPOLLIN)) readable_ = true;
+  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writable_ = true;
+  if (state_ == State::dialling) return on_dial_event(events);
+  if (state_ == State::open) up_.empty() ? read_down() : on_turn();
 }
 
 void TcpFlow::on_origin_end() noexcept {
   if (up_failed_) return on_origin_error();
   origin_fin_ = true;
-  last_active_ = last_progress_ = context_.now;
+  last_active_ = last_progress_ = context_.now();
   connection_->shutdown_send();
-  context_.table.set_deadline(*this, on_deadline(context_.now), context_.now);
+  if (host_shut_) host_.reset();  // both directions are done
+  context_.table.set_deadline(*this, on_deadline(context_.now()), context_.now());
 }
 
 // The origin reset the connection: the client is to see the same, behind the bytes that came
@@ -173,8 +179,7 @@ void TcpFlow::on_origin_error() noexcept {
   up_ = {};
   if (connection_over_) return finish();
   state_ = State::draining;
-  boost::system::error_code ignored;
-  host_.close(ignored);
+  host_.reset();
   finish_draining();
 }
 
@@ -219,12 +224,16 @@ void TcpFlow::close() noexcept {
   unsent_ = {};
   down_.clear();
   up_ = {};
-  if (host_.is_open()) {
-    if (!in_order_) set_close_with_reset(fd());
-    boost::system::error_code ignored;
-    host_.close(ignored);
-  }
+  if (host_ && !in_order_) set_close_with_reset(fd());
+  host_.reset();
   context_.table.remove(*this);
+}
+
+std::chrono::seconds TcpFlow::no_progress_time() const noexcept {
+  const Limits& limits = client_.config.limits;
+  return context_.table.is_crowded(client_)
+             ? std::min(limits.tcp_no_progress, limits.tcp_no_progress_crowded)
+             : limits.tcp_no_progress;
 }
 
 base::Time TcpFlow::on_deadline(base::Time now) noexcept {
@@ -232,15 +241,19 @@ base::Time TcpFlow::on_deadline(base::Time now) noexcept {
   base::Time due = base::never;
   if (state_ == State::closed) return due;
   if (state_ == State::dialling) {
-    due = started_ + limits.tcp_dial;
+    due = dial_deadline();
   } else if (state_ == State::handshake) {
     due = started_ + handshake_time;
   } else {
-    if (!unsent_.empty() || (!waiting_readable_ && !origin_fin_)) mark_dirty();
+    // A refusal for want of memory may be followed by no event.
+    if (!up_.empty()) writable_ = true;
+    if (!up_.empty() || !unsent_.empty() || (readable_ && !origin_fin_)) mark_dirty();
     const bool half_closed = client_fin_ || origin_fin_ || state_ == State::draining;
     due = last_active_ + (half_closed ? limits.tcp_half_closed : limits.tcp_idle);
     if (connection_->unacknowledged() > 0)
-      due = std::min(due, last_progress_ + base::Duration(limits.tcp_no_progress));
+      due = std::min(due, last_progress_ + base::Duration(no_progress_time()));
+    if (now - started_ > keep_alive_after && host_ && !std::exchange(keeps_alive_, true))
+      set_option(fd(), SOL_SOCKET, SO_KEEPALIVE, 1);
   }
   if (due > now) return due;
   if (state_ == State::dialling) context_.counters.dials_failed.add();

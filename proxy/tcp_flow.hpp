@@ -37,6 +37,7 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
 
   void close() noexcept override;
   void on_turn() noexcept override;
+  void on_ready(std::uint32_t events) noexcept override;
   base::Time on_deadline(base::Time now) noexcept override;
 
  private:
@@ -44,7 +45,9 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
 
   // tcp_dial.cpp
   void start_dial(netstack::PendingSyn syn) noexcept;
-  void wait_for_dial() noexcept;
+  void on_dial_event(std::uint32_t events) noexcept;
+  base::Time dial_deadline() const noexcept;
+  std::chrono::seconds no_progress_time() const noexcept;
   void on_dial_ended(int error) noexcept;
   void on_dial_failed(int error) noexcept;
   void start_handshake() noexcept;
@@ -61,14 +64,14 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   void read_down() noexcept;
   bool send_unsent() noexcept;
   std::size_t read_allowance() const noexcept;
-  void wait_readable() noexcept;
   void wait_writable() noexcept;
+  void shut_host() noexcept;
   void discard_up() noexcept;
   void on_origin_end() noexcept;
   void on_origin_error() noexcept;
   void finish_draining() noexcept;
   void finish() noexcept;  // both directions ended in order
-  int fd() noexcept { return host_.native_handle(); }
+  int fd() const noexcept { return host_.get(); }
 
   State state_ = State::dialling;
   bool dial_counted_ = false;
@@ -78,7 +81,10 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   bool connection_over_ = false;                 // on_closed came before the host had everything
   bool in_order_ = false;                        // close the host socket with FIN, not RST
   bool low_ttl_ = false;
-  bool waiting_readable_ = false, waiting_writable_ = false;
+  // What the host socket may have: true until a call says otherwise, then false until it changes.
+  bool readable_ = false, writable_ = false;
+  bool host_ended_ = false;  // nothing follows what there is to read
+  bool wrote_ = false, no_delay_ = false, keeps_alive_ = false;
   base::Time started_, last_progress_;
 
   std::optional<netstack::PendingSyn> syn_;
@@ -86,7 +92,7 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   DownBuffer down_;
   base::Bytes unsent_;  // the end of `down_` that the connection had no memory for
   std::unique_ptr<netstack::TcpConnection> connection_;
-  boost::asio::posix::stream_descriptor host_;
+  FileDescriptor host_;
 };
 
 }  // namespace culvert::proxy

@@ -59,12 +59,17 @@ std::uint32_t UdpBatch::add_run(std::uint32_t first) noexcept {
   return index;
 }
 
-std::uint32_t UdpBatch::prepare(std::uint32_t first) noexcept {
+std::uint32_t UdpBatch::prepare(std::uint32_t first, Fragments& rule) noexcept {
   messages_ = parts_ = 0;
-  const bool dont_fragment = item(first).dont_fragment;
   std::uint32_t index = first;
-  while (index != 0 && messages_ < max_messages && item(index).dont_fragment == dont_fragment)
+  while (index != 0 && messages_ < max_messages) {
+    const Fragments wanted = item(index).fragments;
+    if (rule == Fragments::any)
+      rule = wanted;
+    else if (wanted != Fragments::any && wanted != rule)
+      break;
     index = add_run(index);
+  }
   return index;
 }
 
@@ -83,20 +88,49 @@ int UdpBatch::send_single(const OutgoingDatagram& datagram, int fd) noexcept {
 
 UdpReceiver::UdpReceiver() : memory_(new std::byte[buffer_size * max_messages]) {}
 
-int UdpReceiver::receive(int fd) noexcept {
-  for (std::size_t i = 0; i < max_messages; ++i) {
-    iovecs_[i] = {memory_.get() + i * buffer_size, buffer_size};
-    msghdr& header = headers_[i].msg_hdr;
-    header = {};
-    header.msg_name = &addresses_[i];
-    header.msg_namelen = sizeof addresses_[i];
-    header.msg_iov = &iovecs_[i];
-    header.msg_iovlen = 1;
-    header.msg_control = controls_[i].data();
-    header.msg_controllen = controls_[i].size();
-  }
-  return ::recvmmsg(fd, headers_.data(), max_messages, MSG_DONTWAIT, nullptr);
+void UdpReceiver::prepare(std::size_t i) noexcept {
+  iovecs_[i] = {memory_.get() + i * buffer_size, buffer_size};
+  msghdr& header = headers_[i].msg_hdr;
+  header = {};
+  header.msg_name = &addresses_[i];
+  header.msg_namelen = sizeof addresses_[i];
+  header.msg_iov = &iovecs_[i];
+  header.msg_iovlen = 1;
+  header.msg_control = controls_[i].data();
+  header.msg_controllen = controls_[i].size();
 }
+
+int UdpReceiver::receive(int fd) noexcept {
+  for (std::size_t i = 0; i < used_; ++i) prepare(i);
+  const int count = ::recvmmsg(fd, headers_.data(), max_messages, MSG_DONTWAIT, nullptr);
+  used_ = count > 0 ? std::size_t(count) : 0;
+  return count;
+}
+
+namespace {
+
+base::IpAddress local_of(const cmsghdr& header) noexcept {
+  const auto* value = reinterpret_cast<const unsigned char*>(&header) + CMSG_LEN(0);
+  sockaddr_storage storage{};
+  if (header.cmsg_level == IPPROTO_IP) {
+    in_pktinfo info;
+    std::memcpy(&info, value, sizeof info);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr = info.ipi_addr;
+    std::memcpy(&storage, &address, sizeof address);
+  } else {
+    in6_pktinfo info;
+    std::memcpy(&info, value, sizeof info);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = info.ipi6_addr;
+    std::memcpy(&storage, &address, sizeof address);
+  }
+  return base::Endpoint::from_sockaddr(storage).address;
+}
+
+}  // namespace
 
 UdpReceiver::Received UdpReceiver::operator[](std::size_t i) const noexcept {
   Received received;
@@ -113,6 +147,9 @@ UdpReceiver::Received UdpReceiver::operator[](std::size_t i) const noexcept {
     } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) ||
                (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)) {
       received.ecn = value[0] & 3;  // a byte, or the low byte of an int
+    } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) ||
+               (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)) {
+      received.to = local_of(*c);
     }
   }
   return received;

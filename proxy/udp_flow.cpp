@@ -19,22 +19,26 @@ constexpr auto check_time = std::chrono::seconds(30);
 constexpr int receive_rounds = 4;
 // A socket with so much to read at once gains from UDP_GRO and a larger buffer.
 constexpr int busy_messages = 4;
-constexpr int busy_receive_buffer = 2 << 20;
+constexpr int busy_buffer = 2 << 20;
 
-bool is_own_send_error(int error) noexcept {
-  return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM;
-}
+// With its headers no more than what every path carries today (the IPv6 minimum), so that its own
+// rule is worth no system call.
+constexpr std::size_t small_datagram = 1280 - 40 - 8;
+// With less it is not an application's datagram but a traceroute's.
+constexpr int traceroute_ttl = 32;
 
 // What came in fragments may leave in fragments (IPv6 says "don't" of every packet).
-bool wants_no_fragments(const netstack::UdpDatagram& datagram) noexcept {
-  return datagram.dont_fragment && datagram.payload.size() < datagram.packet.size();
+Fragments rule_of(const netstack::UdpDatagram& datagram) noexcept {
+  if (datagram.payload.size() <= small_datagram) return Fragments::any;
+  const bool refuses = datagram.dont_fragment && datagram.payload.size() < datagram.packet.size();
+  return refuses ? Fragments::refused : Fragments::allowed;
 }
 
 }  // namespace
 
 UdpFlow::UdpFlow(Context& context, ClientState& client, const base::Endpoint& from,
                  FileDescriptor host)
-    : Flow(context, client, Kind::udp), from_(from), host_(context.io, host.release()) {}
+    : Flow(context, client, Kind::udp), from_(from), host_(std::move(host)) {}
 
 base::FlowKey UdpFlow::mapping_key(const base::Endpoint& client) noexcept {
   return {client, {}, base::Protocol::udp};
@@ -49,13 +53,13 @@ void UdpFlow::carry(Context& context, ClientState& client,
   }
   if (!context.may_reach(client, datagram.key.server, base::Protocol::udp))
     return context.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
-  if (const auto refused = context.table.admit_udp(client, context.now)) {
+  if (const auto refused = context.table.admit_udp(client, context.now())) {
     client.counters.denied.add();
     return context.counters.drops.add(*refused);
   }
   flow = open(context, client, datagram);
   if (!flow) return;
-  flow->targets_.insert(datagram.key.server).checked = context.now;
+  flow->targets_.insert(datagram.key.server).checked = context.now();
   flow->send(datagram);
 } catch (const std::exception&) {
   context.counters.drops.add(base::Drop::no_buffer);
@@ -73,41 +77,41 @@ UdpFlow* UdpFlow::open(Context& context, ClientState& client,
   const base::IpAddress& source = context.source_for(from.address);
   const base::IpAddress& local = source ? source : base::IpAddress::any(from.address.family());
   const bool has_port = from.port >= 1024 && bind_to(host.get(), {local, from.port}) == 0;
-  if (!has_port && bind_to(host.get(), {local, 0}) != 0) {
+  // Without a source address the first send chooses the port.
+  if (!has_port && source && bind_to(host.get(), {source, 0}) != 0) {
     context.counters.drops.add(base::Drop::host_refused);
     return nullptr;
   }
-  auto flow = std::make_shared<UdpFlow>(context, client, from, std::move(host));
+  set_receive_errors(host.get(), from.address, true);
+  auto flow = std::make_unique<UdpFlow>(context, client, from, std::move(host));
   UdpFlow* const opened = flow.get();
   context.table.insert(mapping_key(from), *opened);
-  context.table.add(std::move(flow), context.now + client.config.limits.udp_idle_dns, context.now);
-  opened->dont_fragment_ = wants_no_fragments(datagram);
-  opened->start();
-  return opened;
+  context.table.add(std::move(flow), context.now() + client.config.limits.udp_idle_dns,
+                    context.now());
+  if (context.poller.add_for_reading(opened->fd(), *opened)) return opened;
+  context.counters.drops.add(base::Drop::no_buffer);
+  opened->close();
+  return nullptr;
 }
 
-void UdpFlow::start() noexcept {
-  const base::IpAddress& family = from_.address;
-  set_receive_errors(fd(), family, true);
-  if (family.is_v4()) {
+// An answer's ECN bits mean nothing to a client that does not use them.
+void UdpFlow::hear_ecn() noexcept {
+  hears_ecn_ = true;
+  if (from_.address.is_v4())
     set_option(fd(), IPPROTO_IP, IP_RECVTOS, 1);
-  } else {
+  else
     set_option(fd(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-  }
-  // What the kernel starts with (IP_PMTUDISC_WANT) is neither of the two.
-  set_dont_fragment(fd(), family, dont_fragment_);
-  wait_readable();
 }
 
 bool UdpFlow::may_send(const netstack::UdpDatagram& datagram) noexcept {
   const base::Endpoint& server = datagram.key.server;
   Targets::Target* target = targets_.find(server);
-  if (target && context_.now - target->checked < check_time) return true;
+  if (target && context_.now() - target->checked < check_time) return true;
   if (!context_.may_reach(client_, server, base::Protocol::udp)) {
     context_.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
     return false;
   }
-  (target ? *target : targets_.insert(server)).checked = context_.now;
+  (target ? *target : targets_.insert(server)).checked = context_.now();
   return true;
 }
 
@@ -118,11 +122,13 @@ void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
   only_dns_ = only_dns_ && datagram.key.server.port == 53;
   if (Targets::Target* target = targets_.find(datagram.key.server))
     target->quote = netstack::Quote(datagram.packet);
+  if (datagram.ttl < traceroute_ttl) probes_.add(datagram, context_.now());
+  if ((datagram.tos & 3) && !hears_ecn_) hear_ecn();
   OutgoingDatagram out;
   out.to = datagram.key.server;
   out.ttl = datagram.ttl;
   out.ecn = datagram.tos & 3;
-  out.dont_fragment = wants_no_fragments(datagram);
+  out.fragments = rule_of(datagram);
   if (!context_.batch.add(queue_, out, datagram.payload)) {
     context_.flush_datagrams();
     if (!context_.batch.add(queue_, out, datagram.payload))
@@ -133,16 +139,21 @@ void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
 
 void UdpFlow::on_turn() noexcept {
   if (closed_) return;
-  context_.batch.send(queue_, fd(), dont_fragment_, [this](const OutgoingDatagram& d, int error) {
-    return on_refused(d, error);
-  });
+  context_.batch.send(queue_, fd(), fragments_,
+                      [this](const OutgoingDatagram& d, int error, std::size_t count) {
+                        return UdpBatch::is_full(error) ? on_full(count) : on_refused(d, error);
+                      });
+}
+
+// What a client sends in one turn may be more than the usual buffer holds.
+bool UdpFlow::on_full(std::size_t count) noexcept {
+  if (!std::exchange(sends_much_, true) && set_option(fd(), SOL_SOCKET, SO_SNDBUF, busy_buffer))
+    return true;
+  context_.counters.drops.add(base::Drop::host_refused, count);
+  return false;
 }
 
 bool UdpFlow::on_refused(const OutgoingDatagram& datagram, int error) noexcept {
-  if (is_own_send_error(error)) {
-    context_.counters.drops.add(base::Drop::host_refused);
-    return false;
-  }
   // The kernel says in the queue what it means, and for which datagram.
   bool explained = false;
   while (const auto queued = next_socket_error(fd())) {
@@ -160,17 +171,7 @@ bool UdpFlow::on_refused(const OutgoingDatagram& datagram, int error) noexcept {
 
 // ---- down
 
-void UdpFlow::wait_readable() noexcept {
-  if (closed_) return;
-  auto self = std::static_pointer_cast<UdpFlow>(shared_from_this());
-  host_.async_wait(host_.wait_read, [self](boost::system::error_code error) {
-    if (error || self->closed_) return;
-    self->receive();
-    self->wait_readable();
-  });
-}
-
-void UdpFlow::receive() noexcept {
+void UdpFlow::on_ready(std::uint32_t) noexcept {
   for (int round = 0; round < receive_rounds && !closed_; ++round) {
     const int count = context_.receiver.receive(fd());
     if (count < 0) {
@@ -188,7 +189,7 @@ void UdpFlow::receive() noexcept {
 void UdpFlow::become_busy() noexcept {
   busy_ = true;
   set_option(fd(), SOL_UDP, UDP_GRO, 1);
-  set_option(fd(), SOL_SOCKET, SO_RCVBUF, busy_receive_buffer);
+  set_option(fd(), SOL_SOCKET, SO_RCVBUF, busy_buffer);
 }
 
 void UdpFlow::deliver(const UdpReceiver::Received& received) noexcept {
@@ -214,6 +215,8 @@ void UdpFlow::drain_errors() noexcept {
 
 void UdpFlow::report(const SocketError& error) noexcept {
   if (!error.icmp) return;
+  if (const netstack::Quote* probe = probes_.find(error, context_.now()))
+    return context_.stack->send_icmp_error(*error.icmp, probe->bytes(), error.offender, error.mtu);
   const Targets::Target* target = error.target.port != 0
                                       ? targets_.find(error.target)
                                       : targets_.find_address(error.target.address);
@@ -239,9 +242,8 @@ void UdpFlow::close() noexcept {
   if (closed_) return;
   closed_ = true;
   if (!queue_.empty())
-    context_.batch.send(queue_, fd(), dont_fragment_, [](auto&, int) { return false; });
-  boost::system::error_code ignored;
-  host_.close(ignored);
+    context_.batch.send(queue_, fd(), fragments_, [](auto&, int, std::size_t) { return false; });
+  host_.reset();
   context_.table.erase(mapping_key(from_));
   context_.table.remove(*this);
 }

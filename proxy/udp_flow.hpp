@@ -6,6 +6,7 @@
 // same ICMP error from the same router, quoting its own packet. That is what makes traceroute work.
 #pragma once
 
+#include <array>
 #include <unordered_set>
 #include <vector>
 
@@ -43,6 +44,30 @@ class Targets {
   std::unordered_set<base::IpAddress, base::IpAddressHash> contacted_;
 };
 
+// The datagrams of a traceroute: several are under way at a time, to one endpoint or to many, and
+// an error is to quote the one it is about.
+class Probes {
+ public:
+  void add(const netstack::UdpDatagram& datagram, base::Time now);
+  // By what the error quotes of it. Where that fits several: the oldest without an answer of the
+  // last two seconds, else the latest.
+  const netstack::Quote* find(const SocketError& error, base::Time now) noexcept;
+
+ private:
+  static constexpr std::size_t max_probes = 32;
+  struct Probe {
+    base::Endpoint to;
+    base::Time sent{};
+    std::size_t size = 0;
+    std::array<std::byte, 32> start;  // of the payload
+    bool answered = false;
+    netstack::Quote quote;
+    bool fits(const SocketError& error) const noexcept;
+  };
+  std::vector<Probe> probes_;
+  std::size_t oldest_ = 0;
+};
+
 class UdpFlow final : public Flow {
  public:
   UdpFlow(Context& context, ClientState& client, const base::Endpoint& from, FileDescriptor host);
@@ -56,32 +81,34 @@ class UdpFlow final : public Flow {
 
   void close() noexcept override;
   void on_turn() noexcept override;
+  void on_ready(std::uint32_t events) noexcept override;
   base::Time on_deadline(base::Time now) noexcept override;
 
  private:
   static UdpFlow* open(Context& context, ClientState& client,
                        const netstack::UdpDatagram& datagram) noexcept;
-  void start() noexcept;
+  void hear_ecn() noexcept;
   bool may_send(const netstack::UdpDatagram& datagram) noexcept;
   void send(const netstack::UdpDatagram& datagram) noexcept;
+  bool on_full(std::size_t count) noexcept;
   bool on_refused(const OutgoingDatagram& datagram, int error) noexcept;
-  void wait_readable() noexcept;
-  void receive() noexcept;
   void become_busy() noexcept;
   void deliver(const UdpReceiver::Received& received) noexcept;
   void drain_errors() noexcept;
   void report(const SocketError& error) noexcept;
   base::Duration idle_time() const noexcept;
-  int fd() noexcept { return host_.native_handle(); }
+  int fd() const noexcept { return host_.get(); }
 
   const base::Endpoint from_;  // the client's
   bool closed_ = false;
-  bool dont_fragment_ = false;
-  bool busy_ = false;
+  bool hears_ecn_ = false;
+  Fragments fragments_ = Fragments::any;
+  bool busy_ = false, sends_much_ = false;
   bool only_dns_ = true;
   UdpBatch::Queue queue_;
   Targets targets_;
-  boost::asio::posix::stream_descriptor host_;
+  Probes probes_;
+  FileDescriptor host_;
 };
 
 }  // namespace culvert::proxy

@@ -67,7 +67,8 @@ class World {
   explicit World(proxy::Proxy::Config c = config(), proxy::Limits limits = {},
                  bool full_cone = false)
       : proxy(
-            io, std::move(c), [this](const base::Pieces& p) { take(p); }, random, counters) {
+            io, with_clock(std::move(c)), [this](const base::Pieces& p) { take(p); }, random,
+            counters) {
     proxy.tick(now);
     proxy::ClientConfig client_config;
     client_config.addresses = {*base::Prefix::parse("10.8.0.2/32"),
@@ -75,6 +76,11 @@ class World {
     client_config.limits = limits;
     client_config.full_cone = full_cone;
     client = &proxy.add_client(client_config, peer, now);
+  }
+
+  proxy::Proxy::Config with_clock(proxy::Proxy::Config c) {
+    c.clock = [this] { return now; };
+    return c;
   }
 
   void take(const base::Pieces& packet) {
