@@ -40,6 +40,7 @@ def pytest_configure(config):
 
 def pytest_sessionstart(session):
     del session
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started is ended
     if os.geteuid() != 0:
         return
     if not os.access("/run", os.W_OK):  # a user namespace: its own /run, in its own mount namespace

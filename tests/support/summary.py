@@ -78,7 +78,7 @@ def read_catch(path, totals):
 def read_junit(path, totals):
     before = totals.failed
     for case in ET.parse(path).getroot().iter("testcase"):
-        name = f"e2e: {case.get('classname', '').split('.')[-1]}::{case.get('name')}"
+        name = f"{path.stem}: {case.get('classname', '').split('.')[-1]}::{case.get('name')}"
         totals.times.append((float(case.get("time", "0")), name))
         if case.find("failure") is not None or case.find("error") is not None:
             totals.failed += 1
@@ -89,7 +89,7 @@ def read_junit(path, totals):
             totals.passed += 1
     code = code_of(path)
     if code not in (0, 5) and totals.failed == before:
-        totals.fail("e2e", f"pytest ended with status {code}")
+        totals.fail(path.stem, f"pytest ended with status {code}")
 
 
 def main(folder):

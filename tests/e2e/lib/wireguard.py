@@ -22,7 +22,11 @@ def missing(kind):
     program = KINDS[kind][0]
     if not shutil.which(program):
         return f"{program} is not installed"
-    return "" if os.path.exists("/dev/net/tun") else "no /dev/net/tun"
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except OSError as error:
+        return f"/dev/net/tun: {error.strerror}"
+    return ""
 
 
 class Key:
