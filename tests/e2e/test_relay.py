@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib.netns import Namespace
+from lib.netns import Namespace, deepen
 from lib.relay import Relay
 
 LISTEN, UPSTREAM = ("127.0.0.1", 7000), ("127.0.0.1", 7001)
@@ -30,7 +30,7 @@ class Bench:
     def __init__(self, machine, binary, **faults):
         self.machine = machine
         self.receiver = machine.udp(*UPSTREAM)
-        self.receiver.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        deepen(self.receiver, 64 << 20)
         self.relay = Relay(None, binary, namespace=machine, listen="127.0.0.1:7000",
                            upstream="127.0.0.1:7001", **faults)
         self.sender = machine.udp("127.0.0.1")

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from lib import topology, wireguard
+from lib.netns import deepen
 from lib.topology import ORIGIN4, ORIGIN6, OTHER4, OTHER6, THIRD4
 
 ORIGINS = pytest.mark.parametrize("origin", [ORIGIN4, ORIGIN6], ids=["v4", "v6"])
@@ -89,7 +90,7 @@ def test_a_full_cone_group_lets_third_parties_in(world, servers):
 
 def test_a_thousand_datagrams_arrive_in_order(tunnel):
     there = tunnel.world.origin.udp(ORIGIN4)
-    there.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+    deepen(there, 8 << 20)
     here = tunnel.client.namespace.udp("0.0.0.0")
     for number in range(1000):
         here.sendto(number.to_bytes(4, "big") * 100, there.getsockname())

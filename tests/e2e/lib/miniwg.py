@@ -12,6 +12,8 @@ import time
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from .wireguard import raw_public
+
 CONSTRUCTION = b"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s"
 IDENTIFIER = b"WireGuard v1 zx2c4 Jason@zx2c4.com"
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
@@ -54,7 +56,7 @@ class MiniClient:
 
     def initiation(self, stamp=None):
         self.ephemeral = X25519PrivateKey.generate()
-        mine = self.ephemeral.public_key().public_bytes_raw()
+        mine = raw_public(self.ephemeral)
         chain = digest(CONSTRUCTION)
         seen = digest(digest(chain, IDENTIFIER), self.server_public)
         chain, = kdf(1, chain, mine)

@@ -14,6 +14,12 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
 
 
+def maps_one_account():
+    """True inside a user namespace that knows root and nobody else."""
+    lines = open("/proc/self/uid_map").read().splitlines()
+    return len(lines) == 1 and int(lines[0].split()[2]) == 1
+
+
 def run(*command, check=True, input=None, timeout=30):
     """Runs a program, with its error text in the exception if it fails."""
     done = subprocess.run(command, input=input, text=True, capture_output=True, timeout=timeout)
@@ -119,6 +125,14 @@ class Namespace:
             end(process)
         os.close(self._descriptor)
         run("ip", "netns", "del", self.name, check=False)
+
+
+def deepen(made, size):
+    """A receive buffer of `size`, or as large as the system's limit lets a user namespace have."""
+    try:
+        made.setsockopt(socket.SOL_SOCKET, 33, size)  # SO_RCVBUFFORCE
+    except PermissionError:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def family_of(address):

@@ -10,22 +10,16 @@ import subprocess
 import time
 
 from . import topology
-from .netns import end
+from .netns import end, maps_one_account
 from .wireguard import Client, Key, Peer
 
 NOBODY, NOGROUP = 65534, 65534
 
 
-def can_change_user():
-    """False inside a user namespace that maps one account only."""
-    return len(open("/proc/self/uid_map").read().split("\n")) > 2 or \
-        int(open("/proc/self/uid_map").read().split()[2]) > NOBODY
-
-
 def unprivileged():
     """The command prefix that takes every right away from the program behind it."""
     drop = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
-    if can_change_user():
+    if not maps_one_account():
         drop += [f"--reuid={NOBODY}", f"--regid={NOGROUP}", "--clear-groups"]
     return drop
 
@@ -193,7 +187,7 @@ def write_private(path, text):
 
 
 def give_away(folder):
-    if not can_change_user():
+    if maps_one_account():
         return
     for path in [folder, *folder.iterdir()]:
         if path.name != "bin":

@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 
-from .netns import Namespace
+from .netns import Namespace, deepen
 
 
 class Sniffer:
@@ -13,7 +13,7 @@ class Sniffer:
     def __init__(self, namespace: Namespace, interface):
         self._socket = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self._socket.bind((interface, 3))
-        self._socket.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE
+        deepen(self._socket, 32 << 20)
         self._socket.setblocking(False)
         self.drain()
 

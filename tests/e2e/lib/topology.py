@@ -58,7 +58,7 @@ class Topology:
             # Not icmp_ratelimit = 0: that empties the bucket which "unreachable" routes draw from too.
             router.sysctl("net.ipv4.icmp_ratemask", 0)
             router.sysctl("net.ipv6.icmp.ratelimit", 0)
-        self.server.sysctl("net.ipv4.ping_group_range", "0 2147483647")
+        self.server.sysctl("net.ipv4.ping_group_range", self.every_group)
         self._addresses()
 
     def _addresses(self):
@@ -87,6 +87,10 @@ class Topology:
                           "169.254.169.254/32", "2001:db8:30::2/64 nodad", "2001:db8:30::3/64 nodad",
                           "fd55::2/64 nodad")),
                        "route add default via 198.51.100.1", "route add default via 2001:db8:30::1")
+
+    @property
+    def every_group(self):
+        return "0 0" if netns.maps_one_account() else "0 2147483647"
 
     def later(self, closer):
         """Calls closer() when the fixture that started things ends; the last ones first."""
