@@ -115,6 +115,7 @@ class Stack {
     std::size_t send_buffer_max = 512 << 10;     // per flow
     std::size_t window_budget = 512 << 20;       // all flows together; above it windows shrink
     std::size_t time_wait_max = 4096;
+    std::size_t lent_packets_max = 16384;  // packets of the pool that TCP may hold; then it copies
   };
 
   class Events {
