@@ -12,6 +12,10 @@ u32_t culvert_tcp_isn(const ip_addr_t* local, u16_t local_port, const ip_addr_t*
 #define LWIP_HOOK_TCP_ISN(local, local_port, remote, remote_port) \
   culvert_tcp_isn(local, local_port, remote, remote_port)
 
+/* How many bytes out of order this pcb may keep now. */
+struct tcp_pcb;
+u32_t culvert_tcp_out_of_order_limit(const struct tcp_pcb* pcb);
+
 #ifdef __cplusplus
 }
 #endif

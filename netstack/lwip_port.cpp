@@ -72,6 +72,10 @@ u32_t culvert_tcp_isn(const ip_addr_t* local, u16_t local_port, const ip_addr_t*
   return port::the_core->initial_sequence_number(flow);
 }
 
+u32_t culvert_tcp_out_of_order_limit(const tcp_pcb*) {
+  return port::the_core->budget().out_of_order_is_full() ? 0 : TCP_OOSEQ_MAX_BYTES;
+}
+
 netif* ip4_route(const ip4_addr_t*) {
   return &port::the_interface;
 }

@@ -73,6 +73,7 @@
 /* Out-of-order data per flow: a hostile client chooses how much of it there is. */
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_BYTES (128 * 1024)
+#define TCP_OOSEQ_BYTES_LIMIT(pcb) culvert_tcp_out_of_order_limit(pcb)
 #define TCP_OOSEQ_MAX_PBUFS 64
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_MAX_SACK_NUM 3

@@ -33,7 +33,8 @@ void PendingSyn::watch(TcpConnection::Events& owner) noexcept {
 std::unique_ptr<TcpConnection> PendingSyn::accept(TcpConnection::Events& events) noexcept {
   auto impl = parked_->core.accept(*parked_, events);
   parked_.reset();
-  return impl ? std::make_unique<TcpConnection>(std::move(impl)) : nullptr;
+  if (!impl) return nullptr;
+  return std::unique_ptr<TcpConnection>(new (std::nothrow) TcpConnection(std::move(impl)));
 }
 
 void PendingSyn::reset() noexcept {

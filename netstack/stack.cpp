@@ -24,9 +24,6 @@ namespace {
 enum : std::uint8_t { proto_icmp = 1, proto_tcp = 6, proto_udp = 17, proto_icmp6 = 58 };
 enum : std::uint8_t { echo_reply4 = 0, echo_request4 = 8, echo_request6 = 128, echo_reply6 = 129 };
 
-// A packet from the tunnel has passed the AEAD, and a wrong checksum harms its sender only.
-constexpr bool verify_udp_checksum = true;
-
 bool is_multicast_or_broadcast(const IpAddress& a) noexcept {
   if (a.is_v4())
     return a.v4_word() >= 0xe0000000 && (a.v4_word() < 0xf0000000 || a.v4_word() == ~0u);
@@ -131,6 +128,9 @@ void Stack::Impl::dispatch(const IpView& ip, base::Packet packet) noexcept {
 void Stack::Impl::input_tcp(const IpView& ip, base::Packet packet) noexcept {
   const auto tcp_view = base::TcpView::parse(ip);
   if (!tcp_view) return counters.drops.add(Drop::malformed);
+  if (config.verify_tcp_checksum &&
+      upper_checksum(ip.source, ip.destination, proto_tcp, base::Pieces(ip.payload)) != 0)
+    return counters.drops.add(Drop::bad_checksum);
   // What an origin does not read, or a client sends out of order, may stay for long. Others need
   // packets too, so from some number on a copy of the segment's own size stays instead.
   if (packet && lent_packets < config.lent_packets_max) {
@@ -146,8 +146,10 @@ void Stack::Impl::input_tcp(const IpView& ip, base::Packet packet) noexcept {
 }
 
 void Stack::Impl::input_udp(const IpView& ip) noexcept {
-  const auto udp = base::UdpView::parse(ip, verify_udp_checksum);
+  // The payload leaves again under a checksum of its own, which must not make damage look good.
+  const auto udp = base::UdpView::parse(ip, false);
   if (!udp) return counters.drops.add(Drop::malformed);
+  if (!base::UdpView::parse(ip, true)) return counters.drops.add(Drop::bad_checksum);
   if (udp->destination_port == 0 || udp->source_port == 0)
     return counters.drops.add(Drop::malformed);
   UdpDatagram datagram;
@@ -286,7 +288,8 @@ void Stack::send_icmp_error(IcmpError error, Bytes quoted, const IpAddress& from
 std::unique_ptr<TcpConnection> Stack::connect(const base::FlowKey& key,
                                               TcpConnection::Events& events) noexcept {
   auto flow = impl_->tcp.connect(key, events);
-  return flow ? std::make_unique<TcpConnection>(std::move(flow)) : nullptr;
+  if (!flow) return nullptr;
+  return std::unique_ptr<TcpConnection>(new (std::nothrow) TcpConnection(std::move(flow)));
 }
 
 bool Stack::is_own(const IpAddress& address) const noexcept {

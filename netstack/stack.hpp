@@ -113,8 +113,18 @@ class Stack {
     std::size_t fragment_bytes = 8 << 20;        // all clients
     std::size_t receive_window_max = 256 << 10;  // per flow; grows with use from 64 KiB
     std::size_t send_buffer_max = 512 << 10;     // per flow
-    std::size_t window_budget = 512 << 20;       // all flows together; above it windows shrink
+    // All flows together: receive windows promised and send data held; above it the largest fall
+    // to 16 KiB and new ones start there (budget.hpp).
+    std::size_t window_budget = 512 << 20;
+    std::size_t out_of_order_bytes = 64 << 20;  // all flows; above it such data is dropped
     std::size_t time_wait_max = 4096;
+    // From so many flows on, input() gathers a few TCP packets to overlap their ways to memory.
+    // They are processed by the following ones, by deliver() or by flush().
+    std::size_t gather_from = 1024;
+    // A packet has passed the AEAD, so that a TCP checksum could only be wrong since before the
+    // client's tunnel. The origin gets the bytes under a new one: checking keeps end to end honest,
+    // at a few percent of a packet's cost.
+    bool verify_tcp_checksum = false;
     std::size_t lent_packets_max = 16384;  // packets of the pool that TCP may hold; then it copies
   };
 
@@ -138,8 +148,9 @@ class Stack {
 
   // One inner packet, as the device delivers it. Its source is trusted to be the client's.
   void input(base::Packet packet, base::Time now) noexcept;
-  // Delivers to on_data what input() keeps back to join it with segments that follow. flush()
-  // begins with it; an owner that writes to its host sockets before flush() calls it before that.
+  // Delivers what input() keeps back: packets gathered (Config::gather_from), and segments to be
+  // joined with following ones. flush() begins with it; an owner that writes to its host sockets
+  // before flush() calls it before that.
   void deliver(base::Time now) noexcept;
   // Once per loop turn, after the inputs: sends acknowledgements and data held back until then.
   void flush(base::Time now) noexcept;
@@ -167,6 +178,7 @@ class Stack {
   struct Usage {
     std::size_t connections = 0, time_wait = 0, parked = 0;
     std::size_t fragments = 0, fragment_bytes = 0, buffered_bytes = 0;
+    std::size_t promised_bytes = 0, out_of_order_bytes = 0;
   };
   Usage usage() const noexcept;
 

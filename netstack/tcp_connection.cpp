@@ -5,7 +5,8 @@
 
 namespace culvert::netstack {
 
-TcpConnection::TcpConnection(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+TcpConnection::TcpConnection(std::unique_ptr<Impl> impl) noexcept
+    : impl_(std::move(impl)), pcb_(impl_->pcb) {}
 TcpConnection::~TcpConnection() = default;
 
 const base::FlowKey& TcpConnection::key() const noexcept {
@@ -13,6 +14,10 @@ const base::FlowKey& TcpConnection::key() const noexcept {
 }
 bool TcpConnection::is_established() const noexcept {
   return impl_->established && impl_->pcb;
+}
+void TcpConnection::prefetch() const noexcept {
+  netstack::prefetch(impl_.get(), sizeof(Impl));
+  netstack::prefetch(pcb_, sizeof(tcp_pcb));
 }
 std::size_t TcpConnection::send_space() const noexcept {
   return impl_->send_space();

@@ -68,6 +68,10 @@ class TcpConnection {
   const base::FlowKey& key() const noexcept;
   bool is_established() const noexcept;
 
+  // Asks for the connection's memory ahead of use, for an owner that has something else to do
+  // first (read its host socket) or several connections to serve.
+  void prefetch() const noexcept;
+
   // How many bytes send() takes now.
   std::size_t send_space() const noexcept;
   // Sent but not yet acknowledged, or not sent yet.
@@ -87,6 +91,7 @@ class TcpConnection {
  private:
   friend class Stack;
   std::unique_ptr<Impl> impl_;
+  const void* pcb_;  // for prefetch() only; it may be gone
 };
 
 }  // namespace culvert::netstack

@@ -27,7 +27,8 @@ TcpCore::TcpCore(const Stack::Config& config, Stack::Events& events, Sender& sen
       sender_(sender),
       icmp_(icmp),
       counters_(counters),
-      isn_key_{random.u64(), random.u64()} {
+      isn_key_{random.u64(), random.u64()},
+      budget_(config.window_budget, config.out_of_order_bytes) {
   lwip_port::set_core(this, config.mtu);
   tcp_pcb* pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
   BASE_ASSERT(pcb);
@@ -39,6 +40,7 @@ TcpCore::TcpCore(const Stack::Config& config, Stack::Events& events, Sender& sen
 }
 
 TcpCore::~TcpCore() {
+  for (std::size_t i = waiting_done_; i < waiting_count_; ++i) pbuf_free(waiting_[i].p);
   while (time_waits_.linked()) drop_time_wait(*static_cast<TimeWait*>(time_waits_.next->owner));
   BASE_ASSERT(connections_ == 0 && parked_count_ == 0);
   tcp_listen_pcbs.listen_pcbs = listener_;
@@ -55,7 +57,11 @@ std::uint32_t TcpCore::initial_sequence_number(std::span<const std::byte> flow) 
 std::unique_ptr<TcpConnection::Impl> TcpCore::accept(PendingSyn::Parked& parked,
                                                      TcpConnection::Events& events) noexcept {
   if (!parked.p) return nullptr;
-  auto flow = std::make_unique<Flow>(*this, parked.key, events);
+  std::unique_ptr<Flow> flow(new (std::nothrow) Flow(*this, parked.key, events));
+  if (!flow) {
+    counters_.drops.add(base::Drop::no_buffer);
+    return nullptr;
+  }
   pbuf* syn = std::exchange(parked.p, nullptr);
   forget(parked);
 
@@ -81,6 +87,9 @@ std::unique_ptr<TcpConnection::Impl> TcpCore::connect(const base::FlowKey& key,
     if (entry->kind != FlowEntry::Kind::time_wait) return nullptr;
     drop_time_wait(static_cast<TimeWait&>(*entry));
   }
+  if (!table_.reserve()) return nullptr;
+  std::unique_ptr<Flow> flow(new (std::nothrow) Flow(*this, key, events));
+  if (!flow) return nullptr;
   tcp_pcb* pcb = tcp_new_ip_type(key.client.address.is_v4() ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
   if (!pcb) return nullptr;
   pcb->local_ip = lwip_port::to_lwip(key.server.address);
@@ -92,7 +101,6 @@ std::unique_ptr<TcpConnection::Impl> TcpCore::connect(const base::FlowKey& key,
     return nullptr;
   }
   tcp_active_pcbs = nullptr;
-  auto flow = std::make_unique<Flow>(*this, key, events);
   start(*flow, pcb);
   return flow;
 }
@@ -105,8 +113,10 @@ void TcpCore::start(Flow& flow, tcp_pcb* pcb) noexcept {
   update_busy(flow);
 }
 
+// Who no longer needs the timer is taken out by the next tick: to unlink here would touch two other
+// flows, which are hardly ever in the cache.
 void TcpCore::update_busy(Flow& flow) noexcept {
-  if (!flow.needs_timer()) return flow.busy.unlink();
+  if (flow.busy.linked() || !flow.needs_timer()) return;
   if (!busy_.linked() && next_tick_ <= now_) next_tick_ = now_ + tick_interval;
   busy_.append(flow.busy);
 }
@@ -114,6 +124,7 @@ void TcpCore::update_busy(Flow& flow) noexcept {
 void TcpCore::leave(Flow& flow) noexcept {
   flow.dirty.unlink(), flow.busy.unlink(), flow.noted.unlink(), flow.joining.unlink();
   if (flow.joined) pbuf_free(std::exchange(flow.joined, nullptr));
+  flow.give_back_promises();
   if (!flow.listed) return;
   table_.remove(flow);
   --connections_;
@@ -185,7 +196,11 @@ void TcpCore::enter_time_wait(Flow& flow) noexcept {
   flow.detach();
   flow.end = Flow::End::closed;
   leave(flow);
-  auto* waiting = new TimeWait(flow.key, pcb);
+  auto* waiting = new (std::nothrow) TimeWait(flow.key, pcb);
+  if (!waiting) {
+    PcbScope scope(pcb);
+    return tcp_abort(pcb);
+  }
   table_.insert(*waiting);
   ++time_wait_count_;
   renew(*waiting);
@@ -219,6 +234,7 @@ base::Time TcpCore::next_deadline() const noexcept {
 
 void TcpCore::tick(base::Time now) noexcept {
   now_ = now;
+  process_waiting();
   for (int i = 0; busy_.linked() && next_tick_ <= now; ++i) {
     if (i == ticks_at_once) {
       next_tick_ = now + tick_interval;
@@ -237,8 +253,15 @@ void TcpCore::tick(base::Time now) noexcept {
 
 void TcpCore::run_timers() noexcept {
   tcp_pcb** end = &tcp_active_pcbs;
-  for (Link* link = busy_.next; link != &busy_; link = link->next) {
-    tcp_pcb* pcb = static_cast<Flow*>(link->owner)->pcb;
+  for (Link* link = busy_.next; link != &busy_;) {
+    auto& flow = *static_cast<Flow*>(link->owner);
+    link = link->next;
+    prefetch(link->owner, sizeof(Flow));
+    if (!flow.needs_timer()) {
+      flow.busy.unlink();
+      continue;
+    }
+    tcp_pcb* pcb = flow.pcb;
     // lwIP leaves the persist timer running when a probe is acknowledged and nothing is left, and
     // its next tick asserts that something is.
     if (!pcb->unsent || pcb->unacked) pcb->persist_backoff = 0;
@@ -254,6 +277,7 @@ void TcpCore::run_timers() noexcept {
     link = link->next;
     if (flow.pcb) {
       flow.pcb->next = nullptr;
+      flow.count_out_of_order();
       update_busy(flow);
     } else {
       leave(flow);
@@ -271,6 +295,7 @@ void TcpCore::deliver_notes() noexcept {
 }
 
 void TcpCore::deliver() noexcept {
+  process_waiting();
   while (joining_.linked()) deliver_joined(*static_cast<Flow*>(joining_.next->owner));
 }
 
@@ -294,6 +319,7 @@ void TcpCore::flush_flow(Flow& flow) noexcept {
   flushing_ = &flow;
   tcp_output(flow.pcb);
   flushing_ = nullptr;
+  flow.count_promises();
   update_busy(flow);
 }
 
@@ -348,7 +374,9 @@ void TcpCore::add_usage(Stack::Usage& usage) const noexcept {
   usage.connections = connections_;
   usage.time_wait = time_wait_count_;
   usage.parked = parked_count_;
-  usage.buffered_bytes = buffered_;
+  usage.buffered_bytes = budget_.buffered();
+  usage.promised_bytes = budget_.promised();
+  usage.out_of_order_bytes = budget_.out_of_order();
 }
 
 }  // namespace culvert::netstack

@@ -19,12 +19,14 @@
 // leave at once, each of them, because the client counts them.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
 #include "base/headers.hpp"
 #include "base/siphash.hpp"
 #include "lwip/tcp.h"
+#include "netstack/budget.hpp"
 #include "netstack/flow_table.hpp"
 #include "netstack/icmp.hpp"
 #include "netstack/sender.hpp"
@@ -47,7 +49,7 @@ class TcpCore {
 
   // One segment; `p` (taken over) is at its TCP header, `ip` views the packet in the same buffer.
   void input(pbuf* p, const base::IpView& ip, const base::TcpView& tcp, base::Time now) noexcept;
-  // Delivers segments that wait to be joined with following ones.
+  // Processes segments that wait for their memory or to be joined with following ones.
   void deliver() noexcept;
   void flush(base::Time now) noexcept;
   void tick(base::Time now) noexcept;
@@ -71,9 +73,7 @@ class TcpCore {
   void update_busy(TcpConnection::Impl& flow) noexcept;
   void abort(TcpConnection::Impl& flow) noexcept;
   void leave(TcpConnection::Impl& flow) noexcept;  // out of the table and of every list
-  bool over_budget() const noexcept { return buffered_ > config_.window_budget; }
-  bool may_grow() const noexcept { return buffered_ < config_.window_budget / 2; }
-  void buffered(std::ptrdiff_t change) noexcept { buffered_ += std::size_t(change); }
+  Budget& budget() noexcept { return budget_; }
   const Stack::Config& config() const noexcept { return config_; }
 
   void add_usage(Stack::Usage& usage) const noexcept;
@@ -89,6 +89,17 @@ class TcpCore {
     Link link{this};
   };
 
+  // A packet whose table entry, flow and pcb are on their way into the cache.
+  struct Waiting {
+    pbuf* p = nullptr;
+    std::size_t hash = 0;
+    base::FlowKey key;
+    base::IpView ip;
+    base::TcpView tcp;
+  };
+
+  void process_waiting() noexcept;
+  void dispatch(const Waiting& packet) noexcept;
   void unknown(pbuf* p, const base::IpView& ip, const base::TcpView& tcp,
                const base::FlowKey& key) noexcept;
   void parked_input(PendingSyn::Parked& parked, pbuf* p, const base::IpView& ip,
@@ -122,15 +133,18 @@ class TcpCore {
 
   FlowTable table_;
   tcp_pcb_listen* listener_ = nullptr;
-  Flow* receiving_ = nullptr;    // the flow whose packet lwIP is taking in
-  Flow* flushing_ = nullptr;     // the flow whose data leaves
-  Link dirty_;                   // flush() has something to do
-  Link busy_;                    // the timer has something to do
-  Link noted_;                   // events to deliver
-  Link joining_;                 // segments wait for following ones
-  Link time_waits_;              // oldest first
+  Flow* receiving_ = nullptr;  // the flow whose packet lwIP is taking in
+  Flow* flushing_ = nullptr;   // the flow whose data leaves
+  Link dirty_;                 // flush() has something to do
+  Link busy_;                  // the timer has something to do
+  Link noted_;                 // events to deliver
+  Link joining_;               // segments wait for following ones
+  Link time_waits_;            // oldest first
+  std::array<Waiting, 16> waiting_;
+  std::size_t waiting_count_ = 0, waiting_done_ = 0;
   std::vector<std::byte> flat_;  // a segment in too many pieces
-  std::size_t connections_ = 0, time_wait_count_ = 0, parked_count_ = 0, buffered_ = 0;
+  std::size_t connections_ = 0, time_wait_count_ = 0, parked_count_ = 0;
+  Budget budget_;
 };
 
 }  // namespace culvert::netstack

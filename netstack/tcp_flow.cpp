@@ -10,9 +10,8 @@ namespace culvert::netstack {
 
 namespace {
 
-constexpr std::size_t initial_window = 65535;
-// What a flow is cut to while all flows together are over the budget.
-constexpr std::size_t shrunk_window = 16 << 10;
+// An out-of-order segment pins the packet buffer it came in, however small it is.
+constexpr std::size_t packet_buffer = 2048;
 // Each pbuf in the send queue costs memory beside the bytes it points to; a client that allows only
 // tiny segments must not turn its send buffer into a multiple of it.
 constexpr std::size_t bytes_per_queued_pbuf = 128;
@@ -30,7 +29,9 @@ TcpConnection::Impl::Impl(TcpCore& of, const base::FlowKey& flow, Events& e) noe
 TcpConnection::Impl::~Impl() {
   if (destroyed) *destroyed = true;
   core.abort(*this);
-  core.buffered(-std::ptrdiff_t(unconsumed + lent));
+  core.budget().promised(promised, 0);
+  core.budget().unconsumed(unconsumed, 0);
+  core.budget().lent(lent, 0);
 }
 
 void TcpConnection::Impl::silence() noexcept {
@@ -71,8 +72,8 @@ err_t TcpConnection::Impl::on_lwip_recv(void* self, tcp_pcb*, pbuf* p, err_t) no
     return ERR_OK;
   }
   Chain data(p);
+  flow.core.budget().unconsumed(flow.unconsumed, flow.unconsumed + data.size());
   flow.unconsumed += data.size();
-  flow.core.buffered(std::ptrdiff_t(data.size()));
   flow.received.append(std::move(data));
   return ERR_OK;
 }
@@ -110,10 +111,10 @@ void TcpConnection::Impl::deliver_notes() noexcept {
   if (acknowledged > 0) {
     const std::size_t bytes = std::exchange(acknowledged, 0);
     BASE_ASSERT(bytes <= lent);
+    core.budget().lent(lent, lent - bytes);
     lent -= bytes;
-    core.buffered(-std::ptrdiff_t(bytes));
     send_round += bytes;
-    if (send_round >= send_limit && core.may_grow()) {
+    if (send_round >= send_limit && core.budget().send_may_grow()) {
       send_limit = std::min(send_limit * 2, core.config().send_buffer_max);
       send_round = 0;
     }
@@ -132,20 +133,46 @@ void TcpConnection::Impl::deliver_notes() noexcept {
 }
 
 void TcpConnection::Impl::set_up_windows() noexcept {
-  receive_limit = std::min(initial_window, core.config().receive_window_max);
-  send_limit = std::min(initial_window, core.config().send_buffer_max);
-  if (core.over_budget()) receive_limit = std::min(receive_limit, shrunk_window);
+  receive_limit = std::min(Budget::initial, core.config().receive_window_max);
+  send_limit = std::min(Budget::initial, core.config().send_buffer_max);
+  if (core.budget().receive_is_full()) receive_limit = std::min(receive_limit, Budget::shrunk);
   // lwIP starts at its largest window; nothing of it has been announced but the unscaled field of
   // the SYN.
   pcb->rcv_wnd = pcb->rcv_ann_wnd = tcpwnd_size_t(receive_limit);
   pcb->rcv_ann_right_edge = pcb->rcv_nxt + tcpwnd_size_t(receive_limit);
   pcb->cwnd = tcpwnd_size_t(initial_segments * pcb->mss);
+  count_promises();
+}
+
+void TcpConnection::Impl::count_promises() noexcept {
+  std::size_t now = unconsumed;
+  if (pcb && receive_limit > 0)
+    now = std::max(receive_limit, unconsumed + std::size_t(pcb->rcv_ann_right_edge - pcb->rcv_nxt));
+  core.budget().promised(promised, now);
+  promised = now;
+}
+
+void TcpConnection::Impl::count_out_of_order() noexcept {
+  if (!pcb->ooseq && out_of_order == 0) return;
+  std::size_t now = 0;
+  for (const tcp_seg* segment = pcb->ooseq; segment; segment = segment->next)
+    for (const pbuf* p = segment->p; p; p = p->next)
+      now += std::max(packet_buffer, std::size_t(p->len));
+  core.budget().out_of_order(out_of_order, now);
+  out_of_order = now;
+}
+
+void TcpConnection::Impl::give_back_promises() noexcept {
+  core.budget().promised(promised, unconsumed);
+  core.budget().out_of_order(out_of_order, 0);
+  promised = unconsumed, out_of_order = 0;
 }
 
 std::size_t TcpConnection::Impl::send_space() const noexcept {
   if (!pcb || !established || wants_shutdown) return 0;
   if (pcb->snd_queuelen >= send_limit / bytes_per_queued_pbuf) return 0;
-  const std::size_t limit = core.over_budget() ? std::min(send_limit, shrunk_window) : send_limit;
+  const std::size_t limit =
+      core.budget().send_is_full() ? std::min(send_limit, Budget::shrunk) : send_limit;
   return lent < limit ? limit - lent : 0;
 }
 
@@ -160,9 +187,9 @@ std::size_t TcpConnection::Impl::send(base::Bytes data) noexcept {
     const std::size_t queue_room = send_limit / bytes_per_queued_pbuf - pcb->snd_queuelen;
     const std::size_t chunk = std::min({room, std::size_t(65535), segment * (queue_room / 2 + 1)});
     if (tcp_write(pcb, data.data() + taken, u16_t(chunk), 0) != ERR_OK) break;
+    core.budget().lent(lent, lent + chunk);
     taken += chunk;
     lent += chunk;
-    core.buffered(std::ptrdiff_t(chunk));
   }
   if (taken > 0) core.make_dirty(*this);
   return taken;
@@ -170,13 +197,14 @@ std::size_t TcpConnection::Impl::send(base::Bytes data) noexcept {
 
 void TcpConnection::Impl::consumed(std::size_t bytes) noexcept {
   BASE_ASSERT(bytes <= unconsumed);
+  core.budget().unconsumed(unconsumed, unconsumed - bytes);
   unconsumed -= bytes;
-  core.buffered(-std::ptrdiff_t(bytes));
-  if (!pcb) return;
+  if (!pcb) return count_promises();
   receive_round += bytes;
-  if (core.over_budget()) {
-    receive_limit = std::min(receive_limit, shrunk_window);
-  } else if (receive_round >= receive_limit && window_scaled() && core.may_grow()) {
+  if (core.budget().receive_is_full()) {
+    if (receive_limit > Budget::initial) receive_limit = Budget::shrunk;
+  } else if (receive_round >= receive_limit && window_scaled() &&
+             core.budget().receive_may_grow()) {
     receive_limit =
         std::min({receive_limit * 2, core.config().receive_window_max, std::size_t(TCP_WND)});
     receive_round = 0;
@@ -184,6 +212,7 @@ void TcpConnection::Impl::consumed(std::size_t bytes) noexcept {
   core.make_dirty(*this);
 }
 
+// RFC 9293 section 3.8.6.2.2: a window is told of when it has opened by a good part.
 bool TcpConnection::Impl::open_window() noexcept {
   const std::size_t target = receive_limit > unconsumed ? receive_limit - unconsumed : 0;
   if (target > pcb->rcv_wnd) pcb->rcv_wnd = tcpwnd_size_t(target);

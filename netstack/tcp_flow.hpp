@@ -32,6 +32,9 @@ struct TcpConnection::Impl : FlowEntry {
   bool open_window() noexcept;
   void set_up_windows() noexcept;  // once, when both sides' options are known
   bool needs_timer() const noexcept;
+  void count_promises() noexcept;      // for the budget: what the client may still send
+  void count_out_of_order() noexcept;  // and what lwIP keeps of what came too early
+  void give_back_promises() noexcept;  // the connection is over
   bool may_hold_ack() const noexcept { return pcb && pcb->state != TIME_WAIT; }
   void silence() noexcept;  // RST, and no event follows
   bool window_scaled() const noexcept { return (pcb->flags & TF_WND_SCALE) != 0; }
@@ -53,6 +56,7 @@ struct TcpConnection::Impl : FlowEntry {
 
   // windows
   std::size_t receive_limit = 0, receive_round = 0, unconsumed = 0;
+  std::size_t promised = 0, out_of_order = 0;
   std::size_t send_limit = 0, send_round = 0, lent = 0;
 
   // acknowledgements

@@ -12,16 +12,6 @@ namespace culvert::netstack {
 
 using base::TcpView;
 
-namespace {
-
-void prefetch(const void* from, std::size_t size) noexcept {
-  constexpr std::size_t line = 64;
-  for (std::size_t at = 0; at < size; at += line)
-    __builtin_prefetch(static_cast<const char*>(from) + at);
-}
-
-}  // namespace
-
 void TcpCore::input(pbuf* p, const base::IpView& ip, const TcpView& tcp, base::Time now) noexcept {
   now_ = now;
   if (tcp.source_port == 0 || tcp.destination_port == 0) {
@@ -31,7 +21,42 @@ void TcpCore::input(pbuf* p, const base::IpView& ip, const TcpView& tcp, base::T
   }
   const base::FlowKey key{
       {ip.source, tcp.source_port}, {ip.destination, tcp.destination_port}, base::Protocol::tcp};
-  FlowEntry* entry = table_.find(key);
+  const std::size_t hash = base::FlowKeyHash{}(key);
+  const bool plain = (tcp.flags & ~TcpView::psh) == TcpView::ack;
+  if (!plain || table_.size() < config_.gather_from) {
+    process_waiting();
+    return dispatch({p, hash, key, ip, tcp});
+  }
+  table_.prefetch(hash);
+  waiting_[waiting_count_++] = {p, hash, key, ip, tcp};
+  if (waiting_count_ == waiting_.size()) process_waiting();
+}
+
+// What a packet needs lies far away in memory, each piece behind the one before: the table, the
+// flow, lwIP's pcb. Done for a handful of packets at a time, the ways to memory overlap.
+void TcpCore::process_waiting() noexcept {
+  const auto first = waiting_.begin() + std::ptrdiff_t(waiting_done_);
+  const auto last = waiting_.begin() + std::ptrdiff_t(waiting_count_);
+  for (auto at = first; at != last; ++at)
+    if (const FlowEntry* entry = table_.candidate(at->hash)) prefetch(entry, sizeof(Flow));
+  for (auto at = first; at != last; ++at) {
+    const FlowEntry* entry = table_.candidate(at->hash);
+    if (!entry || entry->kind != FlowEntry::Kind::connection) continue;
+    const auto& flow = static_cast<const Flow&>(*entry);
+    prefetch(flow.pcb, sizeof(tcp_pcb));
+    prefetch(flow.events, 128);
+  }
+  // An event may lead here again: then the rest is processed there.
+  while (waiting_done_ < waiting_count_) {
+    const Waiting next = waiting_[waiting_done_++];
+    dispatch(next);
+  }
+  waiting_done_ = waiting_count_ = 0;
+}
+
+void TcpCore::dispatch(const Waiting& packet) noexcept {
+  const auto& [p, hash, key, ip, tcp] = packet;
+  FlowEntry* entry = table_.find(key, hash);
   if (!entry) return unknown(p, ip, tcp, key);
   switch (entry->kind) {
     case FlowEntry::Kind::connection:
@@ -53,7 +78,13 @@ void TcpCore::unknown(pbuf* p, const base::IpView& ip, const TcpView& tcp,
     return;
   }
   sanitise_options(tcp.options, OptionUse::opening);
-  auto parked = std::make_unique<PendingSyn::Parked>(*this, key);
+  std::unique_ptr<PendingSyn::Parked> parked;
+  if (table_.reserve()) parked.reset(new (std::nothrow) PendingSyn::Parked(*this, key));
+  if (!parked) {
+    counters_.drops.add(base::Drop::no_buffer);
+    pbuf_free(p);
+    return;
+  }
   parked->p = p;
   parked->packet = ip.packet;
   parked->sequence = tcp.sequence;
@@ -205,6 +236,7 @@ void TcpCore::feed(Flow& flow, pbuf* p, unsigned segments) noexcept {
     } else {
       catch_up_slow_start(pcb, acked_before, cwnd_before, recovering);
     }
+    flow.count_out_of_order();
     // Two segments or more are acknowledged when the batch ends (RFC 9293 section 3.8.6.3).
     if (segments > 1 && (pcb->flags & TF_ACK_DELAY)) {
       tcp_set_flags(pcb, TF_ACK_NOW);
