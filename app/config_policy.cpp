@@ -45,9 +45,13 @@ constexpr Count worker_counts[] = {
 };
 
 constexpr Wait waits[] = {
-    {"tcp_idle", &L::tcp_idle, 10, 30 * day}, {"tcp_half_closed", &L::tcp_half_closed, 1, day},
-    {"tcp_dial", &L::tcp_dial, 1, 600},       {"tcp_no_progress", &L::tcp_no_progress, 10, day},
-    {"udp_idle", &L::udp_idle, 1, day},       {"udp_idle_dns", &L::udp_idle_dns, 1, day},
+    {"tcp_idle", &L::tcp_idle, 10, 30 * day},
+    {"tcp_half_closed", &L::tcp_half_closed, 1, day},
+    {"tcp_dial", &L::tcp_dial, 1, 600},
+    {"tcp_no_progress", &L::tcp_no_progress, 10, day},
+    {"tcp_no_progress_crowded", &L::tcp_no_progress_crowded, 10, day},
+    {"udp_idle", &L::udp_idle, 1, day},
+    {"udp_idle_dns", &L::udp_idle_dns, 1, day},
     {"echo_idle", &L::echo_idle, 1, 3600},
 };
 

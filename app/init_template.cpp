@@ -53,6 +53,7 @@ mtu = 1420                                 # of the tunnel
 # tcp_half_closed = "5m"
 # tcp_dial = "60s"
 # tcp_no_progress = "15m"                  # a client that acknowledges nothing
+# tcp_no_progress_crowded = "2m"           # the same above 80 % of a flow cap
 # udp_idle = "120s"
 # udp_idle_dns = "30s"                     # towards port 53
 # echo_idle = "30s"

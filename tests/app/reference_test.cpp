@@ -101,6 +101,7 @@ TEST_CASE("what init writes shows the defaults: with every line switched on noth
   CHECK(limits.tcp_half_closed == defaults.tcp_half_closed);
   CHECK(limits.tcp_dial == defaults.tcp_dial);
   CHECK(limits.tcp_no_progress == defaults.tcp_no_progress);
+  CHECK(limits.tcp_no_progress_crowded == defaults.tcp_no_progress_crowded);
   CHECK(limits.udp_idle == defaults.udp_idle);
   CHECK(limits.udp_idle_dns == defaults.udp_idle_dns);
   CHECK(limits.echo_idle == defaults.echo_idle);

@@ -1,5 +1,7 @@
 #include <netinet/tcp.h>
 
+#include <deque>
+
 #include "tests/proxy/world.hpp"
 #include "tests/support/catch.hpp"
 
@@ -244,6 +246,22 @@ TEST_CASE("over its cap a client's new flow is met with silence, and is counted"
   c.receive();
   CHECK_FALSE(c.established);
   CHECK_FALSE(c.reset);
+  CHECK(world.drops(base::Drop::flow_cap) == 1);
+}
+
+TEST_CASE("one client leaves a quarter of the worker's connections to the others") {
+  proxy::Proxy::Config config = World::config();
+  config.limits.tcp_flows_total = 4;
+  World world(config, proxy::Limits());
+  Origin origin(SOCK_STREAM);
+  std::deque<HandClient> clients;
+  for (std::uint16_t port = 42000; port < 42003; ++port)
+    CHECK(clients.emplace_back(world, origin.endpoint(), port).open());
+  HandClient& fourth = clients.emplace_back(world, origin.endpoint(), std::uint16_t(42003));
+  fourth.send(F::syn);
+  world.settle();
+  fourth.receive();
+  CHECK_FALSE(fourth.established);
   CHECK(world.drops(base::Drop::flow_cap) == 1);
 }
 
