@@ -21,6 +21,13 @@ bool one_edit_apart(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+Node::Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+Node::~Node() = default;
+
 Node* Node::find(std::string_view key) {
   const auto found =
       std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.first == key; });

@@ -18,6 +18,14 @@ namespace culvert::app {
 struct Node {
   enum class Kind { table, array, string, integer, real, boolean, other };
 
+  // Defined elsewhere: a tree that holds itself is complete only behind this.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
+
   Kind kind = Kind::table;
   std::string text;  // a string, or how any other scalar was written
   std::int64_t integer = 0;
