@@ -15,6 +15,7 @@ enum class OptionUse { opening, established };
 // no-operations; an MSS below the least that a path may carry is raised to it.
 inline void sanitise_options(base::Bytes options, OptionUse use) noexcept {
   constexpr std::byte end{0}, nop{1}, mss{2}, window_scale{3}, sack_permitted{4};
+  constexpr unsigned default_mss = 536;
   constexpr unsigned least_mss = 88;  // as hosts do against segments of a few bytes
   auto* p = const_cast<std::byte*>(options.data());
   const std::size_t n = options.size();
@@ -37,7 +38,9 @@ inline void sanitise_options(base::Bytes options, OptionUse use) noexcept {
     } else if (p[i] == mss) {
       const unsigned value =
           std::to_integer<unsigned>(p[i + 2]) << 8 | std::to_integer<unsigned>(p[i + 3]);
-      if (value != 0 && value < least_mss) p[i + 2] = end, p[i + 3] = std::byte{least_mss};
+      // None at all is as if the option were missing (RFC 9293 section 3.7.1).
+      const unsigned used = value == 0 ? default_mss : value < least_mss ? least_mss : value;
+      p[i + 2] = std::byte(used >> 8), p[i + 3] = std::byte(used & 0xff);
     }
     i += length;
   }
