@@ -129,7 +129,7 @@ class Loop {
     } else if (mark < timer_mark) {
       relay_.on_upstream(static_cast<std::uint32_t>(mark - 1));
     } else if (mark == timer_mark) {
-      static_cast<void>(read(timer_.get(), &expirations, sizeof expirations));
+      [[maybe_unused]] const ssize_t ignored = read(timer_.get(), &expirations, sizeof expirations);
     } else if (mark == signal_mark) {
       stopping_ = true;
     } else if (mark == control_mark) {
