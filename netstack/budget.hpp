@@ -1,11 +1,13 @@
 // Budget: what all connections together may keep in memory for their clients. Each direction has
-// half of Stack::Config::window_budget: the receive windows that clients were promised (a promise
-// is counted whole, for it cannot be taken back), and the bytes lent to lwIP for sending.
+// half of Stack::Config::window_budget: what clients have sent and the host has not taken, and the
+// bytes lent to lwIP for sending.
 //
-// Up to 3/4 of its half a direction grows with use. Above the half, a new connection starts at
-// `shrunk` bytes and one whose window has grown beyond the initial one falls back to that. So at
-// most window_budget plus `shrunk` bytes for each connection and direction are ever kept. What is
-// out of order lies inside the windows but pins whole packet buffers; it has a bound of its own.
+// A receive window is a promise and cannot be taken back, but most promises are never redeemed: an
+// idle connection holds 64 KiB of window and not a byte. So the windows may add up to `overcommit`
+// times the half, and they stop growing when half of the half is really in use. Beyond either mark
+// a new connection starts at `shrunk` bytes, and one whose window has grown beyond the initial one
+// falls back to that. What is out of order lies inside the windows but pins whole packet buffers;
+// it has a bound of its own.
 #pragma once
 
 #include <cstddef>
@@ -16,12 +18,17 @@ class Budget {
  public:
   static constexpr std::size_t initial = 65535;
   static constexpr std::size_t shrunk = 16 << 10;
+  static constexpr std::size_t overcommit = 4;
 
   Budget(std::size_t windows, std::size_t out_of_order) noexcept
       : half_(windows / 2), out_of_order_max_(out_of_order) {}
 
-  bool receive_may_grow() const noexcept { return promised_ < half_ / 4 * 3; }
-  bool receive_is_full() const noexcept { return promised_ > half_; }
+  bool receive_may_grow() const noexcept {
+    return promised_ < half_ * overcommit / 4 * 3 && unconsumed_ < half_ / 4;
+  }
+  bool receive_is_full() const noexcept {
+    return promised_ > half_ * overcommit || unconsumed_ > half_ / 2;
+  }
   bool send_may_grow() const noexcept { return lent_ < half_ / 4 * 3; }
   bool send_is_full() const noexcept { return lent_ > half_; }
   bool out_of_order_is_full() const noexcept { return out_of_order_ >= out_of_order_max_; }

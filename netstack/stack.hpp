@@ -113,8 +113,9 @@ class Stack {
     std::size_t fragment_bytes = 8 << 20;        // all clients
     std::size_t receive_window_max = 256 << 10;  // per flow; grows with use from 64 KiB
     std::size_t send_buffer_max = 512 << 10;     // per flow
-    // All flows together: receive windows promised and send data held; above it the largest fall
-    // to 16 KiB and new ones start there (budget.hpp).
+    // All flows together: half for what hosts have not taken, half for what clients have not
+    // acknowledged; near it the largest windows fall to 16 KiB and new ones start there
+    // (budget.hpp).
     std::size_t window_budget = 512 << 20;
     std::size_t out_of_order_bytes = 64 << 20;  // all flows; above it such data is dropped
     std::size_t time_wait_max = 4096;

@@ -52,7 +52,7 @@ std::vector<std::unique_ptr<Client>> open_many(Wire& wire, std::size_t count) {
 
 TEST_CASE("above the budget new windows start at 16 KiB and grown ones fall to it") {
   auto config = Wire::default_config();
-  config.window_budget = 2 << 20;  // half of it for windows promised
+  config.window_budget = 512 << 10;  // windows may add up to four times the half
   Wire wire(config);
   auto clients = open_many(wire, 1);
   TcpClient& first = clients[0]->tcp;
@@ -76,7 +76,7 @@ TEST_CASE("above the budget new windows start at 16 KiB and grown ones fall to i
   }
   CHECK(std::size_t(more.front()->tcp.peer_window) * 128 > 60000);
   CHECK(std::size_t(more.back()->tcp.peer_window) * 128 <= (16 << 10));
-  CHECK(wire.stack.usage().promised_bytes <= config.window_budget / 2 + 65535 + 60 * (16 << 10));
+  CHECK(wire.stack.usage().promised_bytes <= config.window_budget * 2 + 65535 + 60 * (16 << 10));
 
   // The grown one may use what it was promised; then it has 16 KiB.
   for (int i = 0; i < 400; ++i) {
@@ -89,6 +89,30 @@ TEST_CASE("above the budget new windows start at 16 KiB and grown ones fall to i
   clients.clear();
   CHECK(wire.stack.usage().promised_bytes == 0);
   CHECK(wire.stack.usage().buffered_bytes == 0);
+}
+
+TEST_CASE("a quarter of the budget that hosts do not take makes new windows small") {
+  auto config = Wire::default_config();
+  config.window_budget = 1 << 20;
+  Wire wire(config);
+  std::vector<std::unique_ptr<Client>> clients;
+  const auto data = pattern(1380);
+  for (std::size_t i = 0; i < 6; ++i) {
+    clients.push_back(std::make_unique<Client>(wire, i));
+    auto& [owner, tcp] = *clients.back();
+    REQUIRE(tcp.open(owner));
+    owner.keep = true;
+    for (int n = 0; n < 40; ++n) tcp.send_data(data);
+    wire.flush(), tcp.receive();
+  }
+  CHECK(wire.stack.usage().buffered_bytes > config.window_budget / 4);
+  Client late(wire, 100);
+  REQUIRE(late.tcp.open(late.owner));
+  late.tcp.send_data(bytes_of("x"));
+  wire.flush();
+  late.tcp.send_data(bytes_of("y"));
+  wire.flush(), late.tcp.receive();
+  CHECK(std::size_t(late.tcp.peer_window) * 128 <= (16 << 10));
 }
 
 TEST_CASE("the send buffer starts at 64 KiB and grows with use up to its limit") {
