@@ -12,6 +12,7 @@
 # lists, cache and sources of its own and changes nothing of the system's.
 set -eu
 
+cmake=${CMAKE_COMMAND:-cmake}
 check_only=
 [ "$1" != --check ] || { check_only=1; shift; }
 destination=$1
@@ -89,10 +90,10 @@ from_upstream() {
     return 1
   fi || { say "the download failed"; return 1; }
   mkdir -p "$work/unzip"
-  (cd "$work/unzip" && cmake -E tar xf "$work/$upstream_name") || return 1
+  (cd "$work/unzip" && "$cmake" -E tar xf "$work/$upstream_name") || return 1
   pinned "$work/unzip/lwip-2.2.1" ||
     { say "$upstream_name does not hold the pinned files"; return 1; }
-  (cd "$work/unzip" && tar cJf "$work/up.tar.xz" lwip-2.2.1)
+  (cd "$work/unzip" && "$cmake" -E tar cJf "$work/up.tar.xz" lwip-2.2.1) || return 1
   cp "$work/up.tar.xz" "$cache/lwip-2.2.1-upstream.tar.xz"
 }
 
@@ -111,10 +112,13 @@ else
   exit 1
 fi
 
-mkdir -p "$work/tree"
-tar xf "$archive" -C "$work/tree" --strip-components=1
-pinned "$work/tree" || { say "$archive does not hold the pinned files"; exit 1; }
+# By CMake's own tar: the system's needs an xz beside it, which a minimal installation lacks.
+mkdir -p "$work/unpacked"
+(cd "$work/unpacked" && "$cmake" -E tar xf "$archive") || { say "$archive does not unpack"; exit 1; }
+set -- "$work/unpacked"/*/
+tree=${1%/}
+pinned "$tree" || { say "$archive does not hold the pinned files"; exit 1; }
 rm -rf "$destination"
 mkdir -p "$(dirname "$destination")"
-mv "$work/tree" "$destination"
+mv "$tree" "$destination"
 say "unpacked from $archive"
