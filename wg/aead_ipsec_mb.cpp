@@ -104,8 +104,10 @@ std::string_view name_for(IMB_ARCH arch) noexcept {
       return "ipsec-mb avx512";
     case IMB_ARCH_AVX2:
       return "ipsec-mb avx2";
+#if IMB_VERSION_NUM < IMB_VERSION(2, 0, 0)
     case IMB_ARCH_AVX:
       return "ipsec-mb avx";
+#endif
     default:
       return "ipsec-mb sse";
   }
