@@ -119,7 +119,7 @@ struct Config {
   base::IpAddress source4, source6;
   bool refuse_with_icmp = false;  // limits.tcp_refused = "rst" | "icmp"
   proxy::Limits limits;
-  std::size_t receive_window_max = 256 << 10, send_buffer_max = 512 << 10;
+  std::size_t receive_window_max = 16 << 20, send_buffer_max = 16 << 20;
   std::size_t window_budget = 512 << 20;
   DnsConfig dns;  // parsed and checked; this version does not act on it
 

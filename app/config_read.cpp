@@ -196,8 +196,8 @@ void read_limits(Node* table, Config& config, Findings& findings) {
   std::string refused = "rst";
   limits.choice("tcp_refused", refused, {"rst", "icmp"});
   config.refuse_with_icmp = refused == "icmp";
-  limits.size("receive_window_max", config.receive_window_max, 16 << 10, 64 << 20);
-  limits.size("send_buffer_max", config.send_buffer_max, 16 << 10, 64 << 20);
+  limits.size("receive_window_max", config.receive_window_max, 16 << 10, 16 << 20);
+  limits.size("send_buffer_max", config.send_buffer_max, 16 << 10, 16 << 20);
   limits.size("window_budget", config.window_budget, 1 << 20, std::uint64_t{1} << 40);
   limits.finish();
 }

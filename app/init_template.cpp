@@ -40,13 +40,13 @@ mtu = 1420                                 # of the tunnel
 # tcp_flows = 16384
 # tcp_dials = 128                          # connections being opened
 # new_flows_per_second = 10000
-# new_flows_burst = 20000
+# new_flows_burst = 40000
 # udp_mappings = 1024
 # echo_per_second = 50                     # pings, and ICMP errors
 # For the whole server:
 # tcp_flows_total = 0                      # 0 = what the limit of open files allows
 # tcp_dials_total = 2048
-# new_flows_per_second_total = 50000
+# new_flows_per_second_total = 100000
 # udp_mappings_total = 32768
 # reserved_descriptors = 64
 # tcp_idle = "2h4m"
@@ -58,8 +58,8 @@ mtu = 1420                                 # of the tunnel
 # udp_idle_dns = "30s"                     # towards port 53
 # echo_idle = "30s"
 # tcp_refused = "rst"                      # or "icmp": what a client gets for a refused connection
-# receive_window_max = "256KiB"            # of one flow
-# send_buffer_max = "512KiB"
+# receive_window_max = "16MiB"             # of one flow
+# send_buffer_max = "16MiB"
 # window_budget = "512MiB"                 # of all flows together
 
 # Peers may share a policy, and override it:

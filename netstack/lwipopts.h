@@ -50,10 +50,10 @@
 #define TCP_MSS 65495
 #define TCP_CALCULATE_EFF_SEND_MSS 1
 
-/* Largest receive window that can be configured; scaled by 2^7. What a flow really gets starts at
-   64 KiB and grows with use (tcp_flow.cpp). */
+/* Largest receive window that can be configured, for 1 Gbit/s at 100 ms; scaled by 2^8. What a flow
+   really gets starts at 64 KiB and grows with use (window_growth.hpp). */
 #define LWIP_WND_SCALE 1
-#define TCP_RCV_SCALE 7
+#define TCP_RCV_SCALE 8
 #define TCP_WND (65535UL << TCP_RCV_SCALE)
 /* Constants for lwIP; netstack keeps its own smaller bounds per flow. */
 #define TCP_SND_BUF (16 * 1024 * 1024)

@@ -110,9 +110,9 @@ class Stack {
     base::IpAddress address4, address6;     // our own tunnel addresses; none = family not served
     std::size_t fragments_per_client = 64;  // pending datagrams
     std::size_t fragment_bytes_per_client = 1 << 20;
-    std::size_t fragment_bytes = 8 << 20;        // all clients
-    std::size_t receive_window_max = 256 << 10;  // per flow; grows with use from 64 KiB
-    std::size_t send_buffer_max = 512 << 10;     // per flow
+    std::size_t fragment_bytes = 8 << 20;       // all clients
+    std::size_t receive_window_max = 16 << 20;  // per flow; grows with use from 64 KiB
+    std::size_t send_buffer_max = 16 << 20;     // per flow; likewise
     // All flows together: half for what hosts have not taken, half for what clients have not
     // acknowledged; near it the largest windows fall to 16 KiB and new ones start there
     // (budget.hpp).

@@ -78,6 +78,7 @@ std::unique_ptr<TcpConnection::Impl> TcpCore::accept(PendingSyn::Parked& parked,
   }
   start(*flow, pcb);
   flow->set_up_windows();
+  make_dirty(*flow);  // its handshake is timed
   return flow;
 }
 
@@ -292,6 +293,7 @@ void TcpCore::flush_flow(Flow& flow) noexcept {
   flushing_ = &flow;
   tcp_output(flow.pcb);
   flushing_ = nullptr;
+  flow.time_round_trip();
   flow.count_promises();
   update_busy(flow);
 }

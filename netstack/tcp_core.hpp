@@ -74,6 +74,7 @@ class TcpCore {
   void abort(TcpConnection::Impl& flow) noexcept;
   void leave(TcpConnection::Impl& flow) noexcept;  // out of the table and of every list
   Budget& budget() noexcept { return budget_; }
+  base::Time now() const noexcept { return now_; }
   const Stack::Config& config() const noexcept { return config_; }
 
   void add_usage(Stack::Usage& usage) const noexcept;

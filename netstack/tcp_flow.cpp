@@ -99,6 +99,10 @@ void TcpConnection::Impl::on_lwip_error(void* self, err_t error) noexcept {
 void TcpConnection::Impl::deliver_notes() noexcept {
   bool gone = false;
   destroyed = &gone;
+  if (pcb && timed_since != base::never && TCP_SEQ_GEQ(pcb->lastack, timed)) {
+    round_trip.measured(core.now() - timed_since);
+    timed_since = base::never;
+  }
   if (got_established) {
     got_established = false, established = true;
     events->on_established();
@@ -113,11 +117,9 @@ void TcpConnection::Impl::deliver_notes() noexcept {
     BASE_ASSERT(bytes <= lent);
     core.budget().lent(lent, lent - bytes);
     lent -= bytes;
-    send_round += bytes;
-    if (send_round >= send_limit && core.budget().send_may_grow()) {
-      send_limit = std::min(send_limit * 2, core.config().send_buffer_max);
-      send_round = 0;
-    }
+    if (core.budget().send_may_grow())
+      send_limit = send_growth.moved(bytes, send_limit, core.config().send_buffer_max, round_trip,
+                                     core.now());
     events->on_sent(bytes);
     if (gone) return;
   }
@@ -142,6 +144,14 @@ void TcpConnection::Impl::set_up_windows() noexcept {
   pcb->rcv_ann_right_edge = pcb->rcv_nxt + tcpwnd_size_t(receive_limit);
   pcb->cwnd = tcpwnd_size_t(initial_segments * pcb->mss);
   count_promises();
+}
+
+void TcpConnection::Impl::time_round_trip() noexcept {
+  // A repeated segment would tell less than the truth (Karn's algorithm).
+  if (pcb->nrtx > 0) timed_since = base::never;
+  if (timed_since != base::never || !pcb->unacked || pcb->nrtx > 0) return;
+  timed = pcb->snd_nxt;
+  timed_since = core.now();
 }
 
 void TcpConnection::Impl::count_promises() noexcept {
@@ -200,14 +210,11 @@ void TcpConnection::Impl::consumed(std::size_t bytes) noexcept {
   core.budget().unconsumed(unconsumed, unconsumed - bytes);
   unconsumed -= bytes;
   if (!pcb) return count_promises();
-  receive_round += bytes;
   if (core.budget().receive_is_full()) {
     if (receive_limit > Budget::initial) receive_limit = Budget::shrunk;
-  } else if (receive_round >= receive_limit && window_scaled() &&
-             core.budget().receive_may_grow()) {
-    receive_limit =
-        std::min({receive_limit * 2, core.config().receive_window_max, std::size_t(TCP_WND)});
-    receive_round = 0;
+  } else if (window_scaled() && core.budget().receive_may_grow()) {
+    const std::size_t most = std::min(core.config().receive_window_max, std::size_t(TCP_WND));
+    receive_limit = receive_growth.moved(bytes, receive_limit, most, round_trip, core.now());
   }
   core.make_dirty(*this);
 }

@@ -5,6 +5,7 @@
 #include "lwip/tcp.h"
 #include "netstack/flow_table.hpp"
 #include "netstack/stack.hpp"
+#include "netstack/window_growth.hpp"
 
 namespace culvert::netstack {
 
@@ -32,6 +33,7 @@ struct TcpConnection::Impl : FlowEntry {
   bool open_window() noexcept;
   void set_up_windows() noexcept;  // once, when both sides' options are known
   bool needs_timer() const noexcept;
+  void time_round_trip() noexcept;     // after something was sent
   void count_promises() noexcept;      // for the budget: what the client may still send
   void count_out_of_order() noexcept;  // and what lwIP keeps of what came too early
   void give_back_promises() noexcept;  // the connection is over
@@ -55,9 +57,15 @@ struct TcpConnection::Impl : FlowEntry {
   bool wants_shutdown = false, shut_down = false;
 
   // windows
-  std::size_t receive_limit = 0, receive_round = 0, unconsumed = 0;
+  std::size_t receive_limit = 0, unconsumed = 0;
   std::size_t promised = 0, out_of_order = 0;
-  std::size_t send_limit = 0, send_round = 0, lent = 0;
+  std::size_t send_limit = 0, lent = 0;
+  WindowGrowth receive_growth{WindowGrowth::gain_up}, send_growth{WindowGrowth::gain_down};
+
+  // One round trip is timed at a time: from sending byte `timed` to its acknowledgement.
+  RoundTrip round_trip;
+  base::Time timed_since = base::never;
+  std::uint32_t timed = 0;
 
   // acknowledgements
   std::uint32_t last_ack = 0;  // the last number that left

@@ -2,7 +2,7 @@
 // one WireGuard peer is: all its addresses together.
 //
 // What holds a scan back is tcp_dials and the caps on flows: a scanner waits for its dials. The
-// rate of new flows only keeps one client from taking a whole core (a flow costs some 60 us), so it
+// rate of new flows only keeps one client from taking a whole core (a flow costs 20 to 60 us), so it
 // lies far above what pages, resolvers and file sharing ask for.
 #pragma once
 
@@ -17,13 +17,13 @@ struct Limits {
   std::size_t tcp_flows = 16384;  // and never more than 3/4 of a worker's
   std::size_t tcp_dials = 128;    // in flight
   std::size_t new_flows_per_second = 10000;
-  std::size_t new_flows_burst = 20000;
+  std::size_t new_flows_burst = 40000;
   std::size_t udp_mappings = 1024;
   std::size_t echo_per_second = 50;  // and ICMP errors
   // per worker (the supervisor divides the global ones by the number of workers)
   std::size_t tcp_flows_total = 0;  // 0 = from RLIMIT_NOFILE, less `reserved_descriptors`
   std::size_t tcp_dials_total = 2048;
-  std::size_t new_flows_per_second_total = 50000;
+  std::size_t new_flows_per_second_total = 100000;
   std::size_t udp_mappings_total = 32768;
   std::size_t reserved_descriptors = 64;
 

@@ -375,7 +375,7 @@ class TcpClient {
   }
 
   // The three-way handshake, with the proxy's part played by `owner`.
-  bool open(Recorder& owner, ByteVector options = syn_options()) {
+  bool open(Recorder& owner, ByteVector options = syn_options(), base::Duration round_trip = {}) {
     const std::size_t before = wire_.syns.size();
     send_syn(std::move(options));
     if (wire_.syns.size() != before + 1) return false;
@@ -383,6 +383,8 @@ class TcpClient {
     wire_.syns.pop_back();
     owner.connection = syn.accept(owner);
     if (!owner.connection) return false;
+    wire_.flush();
+    wire_.advance(round_trip);
     receive();
     ack();
     wire_.flush();
