@@ -14,7 +14,8 @@ u32_t culvert_tcp_isn(const ip_addr_t* local, u16_t local_port, const ip_addr_t*
 
 /* How many bytes out of order this pcb may keep now. */
 struct tcp_pcb;
-u32_t culvert_tcp_out_of_order_limit(const struct tcp_pcb* pcb);
+u32_t culvert_tcp_out_of_order_bytes(const struct tcp_pcb* pcb);
+u16_t culvert_tcp_out_of_order_pbufs(const struct tcp_pcb* pcb);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 #include "netstack/lwip_port.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/assert.hpp"
@@ -72,8 +73,17 @@ u32_t culvert_tcp_isn(const ip_addr_t* local, u16_t local_port, const ip_addr_t*
   return port::the_core->initial_sequence_number(flow);
 }
 
-u32_t culvert_tcp_out_of_order_limit(const tcp_pcb*) {
-  return port::the_core->budget().out_of_order_is_full() ? 0 : TCP_OOSEQ_MAX_BYTES;
+u32_t culvert_tcp_out_of_order_bytes(const tcp_pcb* pcb) {
+  const auto* flow = static_cast<const culvert::netstack::TcpConnection::Impl*>(pcb->callback_arg);
+  if (!flow || port::the_core->budget().out_of_order_is_full()) return 0;
+  return u32_t(flow->receive_limit);
+}
+u16_t culvert_tcp_out_of_order_pbufs(const tcp_pcb* pcb) {
+  const auto* flow = static_cast<const culvert::netstack::TcpConnection::Impl*>(pcb->callback_arg);
+  // Each holds a packet buffer of 2 KiB: twice the window is the most there is. lwIP walks the
+  // queue for each of them, so it must not be endless either.
+  constexpr std::size_t least = 64, most = 512;
+  return flow ? u16_t(std::clamp(flow->receive_limit / 1024, least, most)) : u16_t(0);
 }
 
 netif* ip4_route(const ip4_addr_t*) {

@@ -70,11 +70,13 @@
 #define CHECKSUM_CHECK_TCP 0
 #define LWIP_CHECKSUM_ON_COPY 0
 
-/* Out-of-order data per flow: a hostile client chooses how much of it there is. */
+/* Out-of-order data per flow: a hostile client chooses how much of it there is. A flow may keep its
+   window of it, in buffers of twice that (lwip_port.cpp), all flows together what budget.hpp says. */
 #define TCP_QUEUE_OOSEQ 1
-#define TCP_OOSEQ_MAX_BYTES (128 * 1024)
-#define TCP_OOSEQ_BYTES_LIMIT(pcb) culvert_tcp_out_of_order_limit(pcb)
+#define TCP_OOSEQ_MAX_BYTES (64 * 1024)
+#define TCP_OOSEQ_BYTES_LIMIT(pcb) culvert_tcp_out_of_order_bytes(pcb)
 #define TCP_OOSEQ_MAX_PBUFS 64
+#define TCP_OOSEQ_PBUFS_LIMIT(pcb) culvert_tcp_out_of_order_pbufs(pcb)
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_TCP_MAX_SACK_NUM 3
 /* 12 bytes in every segment for a PAWS that lwIP does not check and an RTT that it does not use. */
