@@ -1,6 +1,7 @@
 // The egress policy without rules: an IPv4 address against the ranges as numbers, then the same
 // address inside every IPv6 form that can carry it. What is refused plain is refused in any of
 // them. The rest of the input is a rule's text, which must survive being printed and read again.
+#include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 
