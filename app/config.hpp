@@ -90,8 +90,9 @@ struct DnsConfig {
 
 struct Config {
   Names names = Names::look_up;
-  std::string file;       // what it was read from; "" = environment
-  std::string directory;  // relative paths are relative to this
+  std::string file;                           // what it was read from; "" = environment
+  std::string directory;                      // relative paths are relative to this
+  std::map<std::string, std::string> places;  // "server.listen": "culvert.toml:3"
 
   wg::PrivateKey private_key;
   std::vector<base::Endpoint> listen;  // at most one per family
@@ -127,6 +128,9 @@ struct Config {
   std::vector<PeerEntry> peers;
   std::vector<ForwardEntry> forwards;
 };
+
+// Where a key of [server] or [limits] stands; the file, or the environment, if it was left out.
+std::string place_of(const Config& config, const std::string& key);
 
 struct Loaded {
   std::unique_ptr<Config> config;  // null if anything fatal was found

@@ -1,5 +1,5 @@
 // What only shows when the whole configuration is seen: keys, names, addresses and ports that
-// clash.
+// clash. It looks at what could be read, too: a mistake in one peer does not hide one in another.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,7 +13,8 @@ namespace {
 
 class Checker {
  public:
-  Checker(const Config& config, Findings& findings) : config_(config), findings_(findings) {}
+  Checker(const Config& config, Findings& findings)
+      : config_(config), findings_(findings), complete_(!findings.fatal()) {}
 
   void run() {
     check_addresses();
@@ -24,31 +25,37 @@ class Checker {
     check_dns_lists();
     const proxy::Limits& limits = config_.limits;
     if (limits.new_flows_burst < limits.new_flows_per_second)
-      error(fmt::format("limits.new_flows_burst = {} is less than limits.new_flows_per_second = {}",
+      error("limits.new_flows_burst",
+            fmt::format("limits.new_flows_burst = {} is less than limits.new_flows_per_second = {}",
                         limits.new_flows_burst, limits.new_flows_per_second));
     if (config_.window_budget < config_.receive_window_max)
       error(
+          "limits.window_budget",
           fmt::format("limits.window_budget = {} bytes is less than limits.receive_window_max = {}",
                       config_.window_budget, config_.receive_window_max));
   }
 
  private:
-  void error(std::string text) { findings_.error(config_.file, std::move(text)); }
+  void error(const std::string& key, std::string text) {
+    findings_.error(place_of(config_, key), std::move(text));
+  }
 
   void check_addresses() {
     bool v6 = false;
     for (const Config::Address& own : config_.address) {
       v6 = v6 || own.address.is_v6();
       if (own.address.is_v4() && own.network.length() < 31 && own.address == own.network.address())
-        error(fmt::format("server.address {} is the network itself, expected an address inside {}",
+        error("server.address",
+              fmt::format("server.address {} is the network itself, expected an address inside {}",
                           own.address.to_string(), own.network.to_string()));
     }
-    if (config_.address.empty())
-      error(
-          "server.address is missing, expected the server's addresses inside the tunnel, such as "
-          "[\"10.8.0.1/24\", \"fd08::1/64\"]");
+    if (config_.address.empty() && complete_)
+      error("server.address",
+            "server.address is missing, expected the server's addresses inside the tunnel, such as "
+            "[\"10.8.0.1/24\", \"fd08::1/64\"]");
     if (v6 && config_.mtu < smallest_mtu6)
       error(
+          "server.mtu",
           fmt::format("server.mtu = {}, expected at least 1280 (RFC 8200 section 5), or no IPv6 in "
                       "server.address: without it 576 is the least",
                       config_.mtu));
@@ -59,9 +66,10 @@ class Checker {
     for (std::size_t i = 0; i < listen.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)
         if (listen[i].address.family() == listen[j].address.family())
-          error(fmt::format(
-              "server.listen has {} and {}, expected at most one address of each family",
-              listen[j].to_string(), listen[i].to_string()));
+          error("server.listen",
+                fmt::format(
+                    "server.listen has {} and {}, expected at most one address of each family",
+                    listen[j].to_string(), listen[i].to_string()));
   }
 
   void check_endpoint(const PeerEntry& peer) {
@@ -83,13 +91,13 @@ class Checker {
     std::map<wg::PublicKey, const PeerEntry*> keys;
     std::map<std::string, const PeerEntry*> names;
     for (const PeerEntry& peer : config_.peers) {
-      if (peer.public_key == wg::PublicKey{}) continue;  // said when it was read
-      if (have_key && peer.public_key == own)
+      const bool readable = peer.public_key != wg::PublicKey{};  // else it was said already
+      if (readable && have_key && peer.public_key == own)
         findings_.error(peer.place,
                         fmt::format("peer \"{}\" has the server's own public key, expected "
                                     "the client's",
                                     peer.name));
-      if (const auto [at, fresh] = keys.emplace(peer.public_key, &peer); !fresh)
+      if (const auto [at, fresh] = keys.emplace(peer.public_key, &peer); !fresh && readable)
         findings_.error(peer.place,
                         fmt::format("peer \"{}\" has the public key of peer \"{}\" at {}",
                                     peer.name, at->second->name, at->second->place));
@@ -98,7 +106,7 @@ class Checker {
                         fmt::format("a second peer with the name \"{}\", the first is at {}",
                                     peer.name, at->second->place));
       check_endpoint(peer);
-      if (peer.allowed_ips.empty())
+      if (peer.allowed_ips.empty() && complete_)
         findings_.warn(
             peer.place,
             fmt::format("peer \"{}\" has no allowed_ips: it can send nothing", peer.name));
@@ -138,7 +146,7 @@ class Checker {
     const auto& all = config_.forwards;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const ForwardEntry& forward = all[i];
-      if (!held_by_a_peer(forward.to.address))
+      if (complete_ && !held_by_a_peer(forward.to.address))
         findings_.error(forward.place,
                         fmt::format("forward.to = {} is an address of no peer, expected one "
                                     "inside some peer's allowed_ips",
@@ -168,7 +176,8 @@ class Checker {
     for (const auto& [name, group] : config_.groups)
       for (const std::string& list : group.dns_lists)
         if (!known(list))
-          error(fmt::format("group.{}.dns_lists names \"{}\", expected the name of a [[dns.list]]",
+          error("dns.list",
+                fmt::format("group.{}.dns_lists names \"{}\", expected the name of a [[dns.list]]",
                             name, list));
     for (const PeerEntry& peer : config_.peers)
       for (const std::string& list : peer.policy.dns_lists)
@@ -181,6 +190,7 @@ class Checker {
 
   const Config& config_;
   Findings& findings_;
+  const bool complete_;  // all of it could be read
 };
 
 }  // namespace

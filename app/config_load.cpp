@@ -104,8 +104,7 @@ Loaded finish(Node& root, Source source, const std::vector<Setting>& settings, L
   Node* server = root.find("server");
   if (!source.needs_address && (server == nullptr || server->find("address") == nullptr))
     give_address(*config);
-  // What is missing because it could not be read would only be said twice.
-  if (!findings.fatal() || !config->address.empty()) check_config(*config, findings);
+  check_config(*config, findings);
   sort_findings(loaded.findings);
   if (!findings.fatal()) loaded.config = std::move(config);
   return loaded;
@@ -129,6 +128,11 @@ Loaded load_text(std::string text, const std::string& file, mode_t mode,
 }
 
 }  // namespace
+
+std::string place_of(const Config& config, const std::string& key) {
+  if (const auto at = config.places.find(key); at != config.places.end()) return at->second;
+  return config.file.empty() ? "environment" : config.file;
+}
 
 std::string path_of(const Config& config, const std::string& path) {
   if (path.empty() || path.front() == '/' || config.directory.empty()) return path;

@@ -243,6 +243,10 @@ void read_dns(Node* table, Config& config, Findings& findings) {
 
 void read_config(Node& root, Config& config, Findings& findings) {
   TableReader whole(&root, "", findings);
+  for (const char* section : {"server", "limits"})
+    if (Node* table = root.find(section))
+      for (const auto& [key, node] : table->entries)
+        config.places.emplace(std::string(section) + "." + key, node.place);
   for (const char* section : {"group", "peer", "forward"}) whole.known(section);
   read_server(whole.take("server"), config, findings);
   read_egress(whole.take("egress"), config, findings);

@@ -13,8 +13,9 @@
 namespace culvert::app {
 namespace {
 
-std::string source_of(const Config& config) {
-  return config.file.empty() ? "environment" : config.file;
+std::string listen_place(const Config& config) {
+  return place_of(config,
+                  config.places.contains("server.listen") ? "server.listen" : "server.listen_port");
 }
 
 base::Endpoint local_endpoint(int fd) {
@@ -87,13 +88,13 @@ TunnelSockets open_tunnel_sockets(const Config& config, unsigned workers) {
             "{}: the kernel refuses to steer datagrams to workers", listen.to_string()));
     } catch (const std::system_error& error) {
       const std::string text =
-          fmt::format("{}: server.listen: cannot listen on {} (udp): {}", source_of(config),
+          fmt::format("{}: server.listen: cannot listen on {} (udp): {}", listen_place(config),
                       listen.to_string(), error.code().message());
       if (!both_wildcards || !family_is_missing(error)) throw std::runtime_error(text);
       opened.warnings.push_back(text + "; going on without");
     }
   if (opened.groups.empty())
-    throw std::runtime_error(source_of(config) + ": server.listen: nothing to listen on");
+    throw std::runtime_error(listen_place(config) + ": server.listen: nothing to listen on");
   return opened;
 }
 

@@ -62,10 +62,10 @@ TEST_CASE("every mistake is named with its place and what was expected") {
       {server("", "mtuu = 9"), "f:5", "unknown key server.mtuu, expected server.mtu"},
       {server("", "mtu = 9"), "f:5", "server.mtu = 9, expected a whole number from 576 to 65535"},
       {server("", "mtu = \"1420\""), "f:5", "server.mtu = \"1420\", expected a whole number"},
-      {server("", "mtu = 1279"), "f", "server.mtu = 1279, expected at least 1280"},
+      {server("", "mtu = 1279"), "f:5", "server.mtu = 1279, expected at least 1280"},
       {server("", "listen_port = 0"), "f:5",
        "server.listen_port = 0, expected a whole number from 1"},
-      {server("", "listen = [\"0.0.0.0:1\", \"127.0.0.1:2\"]"), "f",
+      {server("", "listen = [\"0.0.0.0:1\", \"127.0.0.1:2\"]"), "f:5",
        "at most one address of each family"},
       {server("", "workers = 0"), "f:5",
        "server.workers = 0, expected a whole number from 1 to 255"},
@@ -117,6 +117,17 @@ TEST_CASE("all mistakes are reported at once, in the order of the file") {
   REQUIRE(loaded.findings.size() == 2);
   CHECK(loaded.findings[0].place == "f:5");
   CHECK(loaded.findings[1].place == "f:7");
+}
+
+TEST_CASE("a mistake in one peer does not hide a clash with another") {
+  const Loaded loaded = load_config_text(
+      server(peer("a", "abc", "10.8.0.2/32") + peer("a", key_b, "10.8.0.2/32")), "f", {});
+  INFO(all(loaded));
+  REQUIRE(loaded.findings.size() == 3);
+  CHECK(loaded.findings[0].place == "f:8");
+  CHECK(loaded.findings[1].text.find("a second peer with the name") == 0);
+  CHECK(loaded.findings[2].text.find("allowed IP 10.8.0.2/32 of peer \"a\" at f:6") !=
+        std::string::npos);
 }
 
 TEST_CASE("a key this version does not act on is warned of by name") {
