@@ -25,7 +25,8 @@ FAMILIES = pytest.mark.parametrize("family", ["v4", "v6"])
 
 def tcp_error(tunnel, target, timeout=5):
     try:
-        tunnel.client.namespace.tcp(target, timeout=timeout).close()
+        with tunnel.client.namespace.tcp(target, timeout=timeout) as made:
+            made.getpeername()  # without an error and without a peer is not connected either
     except TimeoutError:
         return "timeout"
     except OSError as error:
