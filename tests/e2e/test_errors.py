@@ -155,7 +155,9 @@ def test_a_denied_destination_is_prohibited_and_not_touched(tunnel, traps, targe
             if target.startswith(("224.", "250.")):
                 assert udp_error(tunnel, (target, 7777), wait=1) in ("timeout", "EINVAL", expected)
             else:
-                assert tcp_error(tunnel, (target, 7777)) == expected
+                # Rarely the client's kernel loses the errno of an ICMP error that comes while
+                # connect() still runs; a connection it is not.
+                assert tcp_error(tunnel, (target, 7777)) in (expected, "ENOTCONN")
                 assert udp_error(tunnel, (target, 7777)) == expected
         finally:
             namespace.ip(f"route del {target}/{length} dev {tunnel.client.interface}")
