@@ -59,7 +59,7 @@ struct UdpDatagram {
   std::uint8_t tos = 0;
   bool dont_fragment = false;
   base::Bytes payload;  // may be empty
-  base::Bytes packet;   // the whole IP packet (of the first fragment, where it came in several)
+  base::Bytes packet;   // the whole IP packet, put together where it came in fragments
 };
 
 struct EchoRequest {

@@ -4,8 +4,8 @@
 // is an object of its own (tcp_flow, udp_flow, echo_flow); the flow table owns them, counts them
 // against the limits and sweeps the idle ones.
 //
-// One thread, one io_context. "Asio says when, we make the system call": an idle flow owns no
-// buffer.
+// One thread, one io_context, which sees all host sockets as one descriptor (host_poller). It says
+// when, we make the system call: an idle flow owns no buffer.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
