@@ -163,12 +163,7 @@ def test_a_peer_with_a_low_order_key_gets_not_one_packet(world, servers, cable):
         peer.key.public = base64.b64encode(bytes.fromhex(text)).decode()
         peers.append(peer)
     good = wireguard.make_peer(60, endpoint="198.18.1.2:6999", keepalive=1)
-    try:
-        servers([*peers, good], port=51845)
-    except AssertionError as refused:
-        # A configuration that refuses such a key is as good, if it says so.
-        assert "public_key" in str(refused)
-        return
+    servers([*peers, good], port=51845)
     time.sleep(2)
     assert {there for _, _, there, _ in cable.from_port(51845)} == {6999}
 

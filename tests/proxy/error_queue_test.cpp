@@ -80,7 +80,10 @@ TEST_CASE("a datagram over the MTU is refused with the MTU when it may not be fr
   const std::string big(65507, 'x');
   const auto sent =
       ::sendto(fd.get(), big.data(), big.size(), 0, reinterpret_cast<sockaddr*>(&to), size);
-  if (sent >= 0) return;  // a loopback device with a larger MTU than a datagram
+  if (sent >= 0) {
+    WARN("not tested: this loopback device has a larger MTU than a datagram");
+    return;
+  }
   CHECK(errno == EMSGSIZE);
   const auto error = proxy::next_socket_error(fd.get());
   REQUIRE(error);
