@@ -17,6 +17,8 @@
 
 #include "base/ip.hpp"
 #include "base/log.hpp"
+#include "control/peer.hpp"
+#include "control/settings.hpp"
 #include "proxy/egress_policy.hpp"
 #include "proxy/limits.hpp"
 #include "wg/keys.hpp"
@@ -31,41 +33,10 @@ struct Finding {
   std::string to_string() const;
 };
 
-// So many bytes in a calendar day, week or month.
-struct Quota {
-  enum class Period { day, week, month };
-  std::uint64_t bytes = 0;
-  Period period = Period::month;
-};
-
-// What a group sets and a peer may override, and what a peer ends up with.
-struct Policy {
-  std::shared_ptr<const proxy::EgressRules> egress;  // null = only the global rules
-  proxy::Limits limits;                              // the global ones where nothing was said
-  bool full_cone = false;                            // UDP replies from anyone
-  // Parsed and checked; this version does not act on them (and says so).
-  std::uint64_t down = 0, up = 0;  // bits per second, 0 = unlimited
-  std::optional<Quota> quota;
-  std::vector<std::string> dns_lists;
-};
-
-struct GroupConfig : Policy {
-  std::string name;
-};
-
-struct PeerEntry {
-  std::string name;
-  wg::PublicKey public_key;
-  wg::PresharedKey preshared_key;
-  std::vector<base::Prefix> allowed_ips;
-  std::optional<base::Endpoint> endpoint;  // none if its name was not looked up
-  std::string endpoint_text;               // as it was written, "" = none
-  std::chrono::seconds persistent_keepalive{0};
-  std::string group;  // "" = none
-  Policy policy;      // of the group, with the overrides of the peer: the one to act on
-  std::string place;
-  unsigned line = 0, last_line = 0;  // of its block in the file
-};
+using control::GroupConfig;
+using control::PeerEntry;
+using control::Policy;
+using control::Quota;
 
 // Are the host names in peers' endpoints looked up? Not for what only edits or prints the file: it
 // need not wait for a resolver.
@@ -123,6 +94,7 @@ struct Config {
   std::size_t receive_window_max = 16 << 20, send_buffer_max = 16 << 20;
   std::size_t window_budget = 512 << 20;
   DnsConfig dns;  // parsed and checked; this version does not act on it
+  control::Settings control;
 
   std::map<std::string, GroupConfig> groups;
   std::vector<PeerEntry> peers;

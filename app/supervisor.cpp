@@ -82,7 +82,7 @@ Supervisor::Supervisor(std::unique_ptr<Config> config)
       sockets_(open_tunnel_sockets(*config_, workers_)),
       forwards_(open_forwards(*config_, routes_)),
       inboxes_(workers_),
-      counters_(workers_, config_->peers.size()),
+      shared_(workers_, config_->peers.size()),
       peers_(config_->peers.size()),
       signals_(io_, open_signals()),
       patience_(io_) {
@@ -113,7 +113,7 @@ void Supervisor::start_worker(unsigned index) {
                       .forwards = forwards_,
                       .inboxes = inboxes_,
                       .routes = routes_,
-                      .counters = counters_,
+                      .shared = shared_,
                       .peers = peers_,
                       .control = {}});
 }

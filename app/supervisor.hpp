@@ -15,7 +15,7 @@
 #include "app/listeners.hpp"
 #include "app/peer_routes.hpp"
 #include "app/restart_backoff.hpp"
-#include "app/shared_counters.hpp"
+#include "app/shared_state.hpp"
 #include "app/worker_process.hpp"
 
 namespace culvert::app {
@@ -58,7 +58,7 @@ class Supervisor final : WorkerProcess::Events {
   TunnelSockets sockets_;
   std::vector<ForwardSocket> forwards_;
   Inboxes inboxes_;
-  SharedCounters counters_;
+  SharedState shared_;
   std::vector<PeerMemory> peers_;
   boost::asio::io_context io_{1};
   boost::asio::posix::stream_descriptor signals_;

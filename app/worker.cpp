@@ -84,7 +84,10 @@ proxy::Proxy::Config proxy_config(const WorkerStart& start) {
           .source6 = start.config.source6,
           .refuse_with_icmp = start.config.refuse_with_icmp,
           .stack = stack_config(start.config),
-          .clock = {}};
+          .clock = {},
+          .groups = start.shared.groups(),
+          .records = &start.shared.records(start.index),
+          .wall_clock = [] { return base::WallTime(std::chrono::system_clock::now()); }};
 }
 
 std::vector<base::IpAddress> own_addresses(const Config& config) {
@@ -134,7 +137,7 @@ class Worker final : wg::Device::Events {
 
 Worker::Worker(WorkerStart& start)
     : start_(start),
-      counters_(start.counters.worker(start.index)),
+      counters_(start.shared.worker(start.index)),
       packets_(packet_room, max_packets),
       udp_(start.sockets.of(start.index, Family::v4), start.sockets.of(start.index, Family::v6),
            {.gso = start.config.gso, .gro = start.config.gro}, counters_),
@@ -170,7 +173,7 @@ void Worker::add_peers() {
 
 void Worker::add_peer(std::uint32_t index) {
   PeerEntry& entry = start_.config.peers[index];
-  base::PeerCounters& counters = start_.counters.peer(index);
+  base::PeerCounters& counters = start_.shared.peer(index);
   reset_gauges(counters);
   const auto id = device_.add_peer({.public_key = entry.public_key,
                                     .preshared_key = std::move(entry.preshared_key),
@@ -179,7 +182,10 @@ void Worker::add_peer(std::uint32_t index) {
                                     .persistent_keepalive = entry.persistent_keepalive},
                                    counters, loop_.now());
   if (!id) throw std::runtime_error(entry.place + ": peer " + entry.name + ": " + id.error());
-  proxy_->add_client(client_config(entry), counters, loop_.now());
+  proxy::ClientConfig client = client_config(entry);
+  client.slot = index;
+  client.controls = &start_.shared.controls(index);
+  proxy_->add_client(std::move(client), counters, loop_.now());
   peers_.emplace(id->value, index);
 
   const PeerMemory& memory = start_.peers[index];

@@ -10,7 +10,7 @@
 #include "app/inbox.hpp"
 #include "app/listeners.hpp"
 #include "app/peer_routes.hpp"
-#include "app/shared_counters.hpp"
+#include "app/shared_state.hpp"
 #include "wg/outbox.hpp"
 
 namespace culvert::app {
@@ -29,7 +29,7 @@ struct WorkerStart {
   const std::vector<ForwardSocket>& forwards;
   const Inboxes& inboxes;
   const PeerRoutes& routes;
-  SharedCounters& counters;
+  SharedState& shared;
   std::span<const PeerMemory> peers;  // in the order of config.peers
   Descriptor control;
 };

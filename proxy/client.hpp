@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/controls.hpp"
 #include "base/counters.hpp"
 #include "base/ip.hpp"
 #include "base/time.hpp"
@@ -18,10 +19,12 @@ namespace culvert::proxy {
 
 struct ClientConfig {
   std::string name;
-  std::vector<base::Prefix> addresses;        // its allowed IPs
-  Limits limits;                              // the per-client part is used
-  std::shared_ptr<const EgressRules> egress;  // of its group; may be null
-  bool full_cone = false;                     // UDP replies from anyone
+  std::vector<base::Prefix> addresses;           // its allowed IPs
+  Limits limits;                                 // the per-client part is used
+  std::shared_ptr<const EgressRules> egress;     // of its group; may be null
+  bool full_cone = false;                        // UDP replies from anyone
+  std::uint32_t slot = 0;                        // names the peer in flow records
+  const base::PeerControls* controls = nullptr;  // rates and quota; null = none
 };
 
 struct Client {

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/counters.hpp"
@@ -18,6 +19,7 @@
 #include "netstack/stack.hpp"
 #include "proxy/client.hpp"
 #include "proxy/egress_policy.hpp"
+#include "proxy/flow_record.hpp"
 #include "proxy/limits.hpp"
 
 namespace culvert::proxy {
@@ -42,6 +44,10 @@ class Proxy {
     // The time of the loop turn, for what begins at a host socket: no input() or tick() of the turn
     // may have come before. None = as the last call was given.
     std::function<base::Time()> clock;
+    std::span<base::GroupControls> groups;  // what PeerControls::group counts in
+    FlowRing* records = nullptr;            // where flow records go; null = nowhere
+    base::Duration active_timeout = std::chrono::minutes(5);  // interim records of long flows
+    std::function<base::WallTime()> wall_clock;               // for flow records
   };
 
   // `output` takes every inner packet made for the tunnel, during the call.

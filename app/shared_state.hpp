@@ -1,42 +1,53 @@
-// SharedCounters: the counters of all workers and peers in memory that the supervisor maps before
-// it forks, so that a worker's death loses none. The supervisor makes it; workers write their own
-// parts.
+// SharedState: memory that the supervisor maps before it forks, so that a worker's death loses
+// nothing in it: the counters that workers write, the controls that the supervisor writes, and the
+// ring of flow records from each worker.
 #pragma once
 
 #include <cstddef>
 #include <span>
 
+#include "base/controls.hpp"
 #include "base/counters.hpp"
+#include "proxy/flow_record.hpp"
 
 namespace culvert::app {
 
-class SharedCounters {
+class SharedState {
  public:
   // Room for `peers` and as many again, at least 1024: peers may be added while the server runs.
   // Pages nobody touches cost nothing. Throws std::system_error.
-  SharedCounters(std::size_t workers, std::size_t peers);
-  ~SharedCounters();
-  SharedCounters(const SharedCounters&) = delete;
-  SharedCounters& operator=(const SharedCounters&) = delete;
+  SharedState(std::size_t workers, std::size_t peers);
+  ~SharedState();
+  SharedState(const SharedState&) = delete;
+  SharedState& operator=(const SharedState&) = delete;
 
   base::WorkerCounters& worker(std::size_t index) noexcept;
-  base::PeerCounters& peer(std::size_t index) noexcept;
+  proxy::FlowRing& records(std::size_t worker) noexcept;
+  base::PeerCounters& peer(std::size_t slot) noexcept;
+  base::PeerControls& controls(std::size_t slot) noexcept;
+  std::span<base::GroupControls> groups() noexcept {
+    return groups_;
+  }  // by PeerControls::group - 1
   std::size_t worker_count() const noexcept { return workers_.size(); }
   std::size_t peer_capacity() const noexcept { return peers_.size(); }
+  static constexpr std::size_t group_capacity = 1024;
 
  private:
   // Neighbours may have different writers: each has cache lines of its own.
   struct alignas(64) WorkerSlot {
     base::WorkerCounters counters;
+    alignas(64) proxy::FlowRing records;
   };
   struct alignas(64) PeerSlot {
     base::PeerCounters counters;
+    alignas(64) base::PeerControls controls;
   };
 
   void* memory_ = nullptr;
   std::size_t bytes_ = 0;
   std::span<WorkerSlot> workers_;
   std::span<PeerSlot> peers_;
+  std::span<base::GroupControls> groups_;
 };
 
 // What is open now is gone with the worker that had it open; sums stay.

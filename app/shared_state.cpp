@@ -1,0 +1,65 @@
+#include "app/shared_state.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "base/assert.hpp"
+
+namespace culvert::app {
+
+SharedState::SharedState(std::size_t workers, std::size_t peers) {
+  const std::size_t room = std::max<std::size_t>(1024, peers * 2);
+  bytes_ = workers * sizeof(WorkerSlot) + room * sizeof(PeerSlot) +
+           group_capacity * sizeof(base::GroupControls);
+  memory_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory_ == MAP_FAILED)
+    throw std::system_error(errno, std::generic_category(), "mapping memory for the counters");
+
+  // Zeroed pages are what new counters, controls and rings hold; constructing them would touch all.
+  auto* first_worker = static_cast<WorkerSlot*>(memory_);
+  workers_ = {first_worker, workers};
+  auto* first_peer = reinterpret_cast<PeerSlot*>(first_worker + workers);
+  peers_ = {first_peer, room};
+  groups_ = {reinterpret_cast<base::GroupControls*>(first_peer + room), group_capacity};
+}
+
+SharedState::~SharedState() {
+  ::munmap(memory_, bytes_);
+}
+
+base::WorkerCounters& SharedState::worker(std::size_t index) noexcept {
+  BASE_ASSERT(index < workers_.size());
+  return workers_[index].counters;
+}
+
+proxy::FlowRing& SharedState::records(std::size_t worker) noexcept {
+  BASE_ASSERT(worker < workers_.size());
+  return workers_[worker].records;
+}
+
+base::PeerCounters& SharedState::peer(std::size_t slot) noexcept {
+  BASE_ASSERT(slot < peers_.size());
+  return peers_[slot].counters;
+}
+
+base::PeerControls& SharedState::controls(std::size_t slot) noexcept {
+  BASE_ASSERT(slot < peers_.size());
+  return peers_[slot].controls;
+}
+
+void reset_gauges(base::WorkerCounters& counters) noexcept {
+  for (base::Counter* gauge :
+       {&counters.tcp_open, &counters.udp_open, &counters.echo_open, &counters.packets_in_use})
+    gauge->set(0);
+}
+
+void reset_gauges(base::PeerCounters& counters) noexcept {
+  counters.tcp_open.set(0);
+  counters.udp_open.set(0);
+}
+
+}  // namespace culvert::app
