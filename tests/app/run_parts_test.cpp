@@ -10,7 +10,7 @@
 #include "app/overlay.hpp"
 #include "app/peer_reports.hpp"
 #include "app/restart_backoff.hpp"
-#include "app/shared_counters.hpp"
+#include "app/shared_state.hpp"
 #include "base/checksum.hpp"
 #include "base/headers.hpp"
 #include "tests/support/catch.hpp"
@@ -219,7 +219,7 @@ TEST_CASE("what the overlay does not carry is left to the proxy untouched") {
 }
 
 TEST_CASE("counters of workers and peers are seen by the process that mapped them") {
-  app::SharedCounters counters(2, 3);
+  app::SharedState counters(2, 3);
   CHECK(counters.worker_count() == 2);
   CHECK(counters.peer_capacity() >= 6);
   CHECK(reinterpret_cast<std::uintptr_t>(&counters.peer(1)) % 64 == 0);
@@ -239,7 +239,7 @@ TEST_CASE("counters of workers and peers are seen by the process that mapped the
 }
 
 TEST_CASE("a new worker starts with gauges at zero and keeps the sums") {
-  app::SharedCounters counters(1, 1);
+  app::SharedState counters(1, 1);
   counters.peer(0).tcp_open.add(3);
   counters.peer(0).tcp_flows.add(9);
   counters.worker(0).tcp_open.add(3);
