@@ -1,0 +1,69 @@
+// Api: the control plane over HTTP, as control/openapi.json describes it. It asks and changes what
+// the interfaces give it and owns nothing. docs and tests hold its routes to the description.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/calendar.hpp"
+#include "control/events.hpp"
+#include "control/http.hpp"
+#include "control/ledger.hpp"
+#include "control/server.hpp"
+
+namespace culvert::control {
+
+// One bound and how much of it is used, over all workers.
+struct LimitInUse {
+  std::string name;  // "tcp_flows"
+  std::uint64_t in_use = 0, maximum = 0;
+};
+
+// What /healthz and /readyz answer: 200 or 503, and why.
+struct HealthAnswer {
+  bool good = false;
+  std::string text;
+};
+
+struct ApiParts {
+  Server& server;
+  Ledger& ledger;
+  EventBus& events;
+  std::string token;                     // of TCP; "" = only the open routes there
+  std::vector<std::string> known_hosts;  // names that a Host field may have, besides addresses
+  std::function<std::string()> metrics;
+  std::function<HealthAnswer()> healthy, ready;
+  std::function<std::vector<LimitInUse>()> limits;
+  // A time as people write it, in the configured zone: Calendar::parse.
+  std::function<std::optional<base::WallTime>(std::string_view)> parse_time;
+  // The file for the client's WireGuard program; the problem where no key of it is at hand.
+  std::function<Outcome<std::string>(const Peer&)> client_file;
+  std::function<base::WallTime()> now = [] {
+    return base::WallTime(std::chrono::system_clock::now());
+  };
+};
+
+class Api final : public HttpHandler {
+ public:
+  explicit Api(ApiParts parts);
+  ~Api() override;
+
+  std::optional<Response> refuse(const Request& head) override;
+  boost::asio::awaitable<Response> handle(Request request) override;
+  Response problem(int status, std::string title, std::string detail) override;
+
+  // "GET /v1/peers/{peer}", in the words of the description.
+  std::vector<std::string> routes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// control/openapi.json.
+std::string_view openapi_text() noexcept;
+
+}  // namespace culvert::control
