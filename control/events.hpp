@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.hpp"
 #include "control/settings.hpp"
@@ -33,20 +34,23 @@ class EventBus {
   using Listener = std::function<void(const Event& event)>;
   static constexpr std::size_t remembered = 1024;  // for Last-Event-ID
 
-  // Listens until the token is gone. A listener must not publish.
+  EventBus() = default;
+  EventBus(const EventBus&) = delete;
+  EventBus& operator=(const EventBus&) = delete;
+
+  // Listens until the token is gone, which may be in the middle of an event; who comes in the
+  // middle of one hears the next. A listener must not publish.
   [[nodiscard]] std::shared_ptr<void> listen(Listener listener);
+  // Control characters in the texts become spaces, and what is not UTF-8 is replaced.
   void publish(EventKind kind, std::string peer, std::string detail, std::string data = {},
                base::WallTime when = base::WallTime(std::chrono::system_clock::now()));
   // Remembered events after `id`, oldest first.
   void replay(std::uint64_t id, const Listener& listener) const;
 
  private:
-  struct Entry {
-    Listener listener;
-  };
   std::uint64_t next_ = 1;
   std::deque<Event> recent_;
-  std::shared_ptr<std::list<Entry>> listeners_ = std::make_shared<std::list<Entry>>();
+  std::vector<std::weak_ptr<Listener>> listeners_;  // whoever holds a token owns its listener
 };
 
 }  // namespace culvert::control
