@@ -51,6 +51,7 @@ void EventLoop::on_readable(int fd, std::function<void()> handler) {
 void EventLoop::wait(Reader& reader) {
   reader.descriptor.async_wait(descriptor_base::wait_read, [this, &reader](error_code error) {
     if (error) return;
+    now();  // the turn begins here, not after the handler's first read
     reader.handler();
     wait(reader);
   });
@@ -77,9 +78,12 @@ void EventLoop::arm(base::Time deadline) noexcept {
   ::timerfd_settime(timer_.native_handle(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
-void EventLoop::run(const std::function<base::Time()>& end_turn) {
+void EventLoop::run(const std::function<base::Time()>& end_turn, base::WorkerCounters& counters) {
   while (true) {
-    arm(end_turn());
+    arm(std::min(end_turn(), now() + beat));
+    const base::Time end = base::BootClock::now();
+    counters.turns.add(std::uint64_t((end - now()).count()));
+    counters.last_turn.set(std::uint64_t(end.time_since_epoch().count()));
     if (stopping_) return;
     now_is_known_ = false;
     io_.run_one();

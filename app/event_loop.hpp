@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 
+#include "base/counters.hpp"
 #include "base/time.hpp"
 
 namespace culvert::app {
@@ -28,9 +29,12 @@ class EventLoop {
   // reads a bounded amount; the rest is for the next turn.
   void on_readable(int fd, std::function<void()> handler);
 
+  // An idle loop turns this often, so that who watches WorkerCounters::last_turn sees that it could.
+  static constexpr base::Duration beat = std::chrono::seconds(2);
+
   // Until stop(). `end_turn` is called once before the first wait and after every turn; it returns
-  // when it wants to be called at the latest.
-  void run(const std::function<base::Time()>& end_turn);
+  // when it wants to be called at the latest. Counts how long turns take and when the last one was.
+  void run(const std::function<base::Time()>& end_turn, base::WorkerCounters& counters);
   void stop() noexcept { stopping_ = true; }
 
  private:

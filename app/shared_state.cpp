@@ -53,7 +53,8 @@ base::PeerControls& SharedState::controls(std::size_t slot) noexcept {
 
 void reset_gauges(base::WorkerCounters& counters) noexcept {
   for (base::Counter* gauge :
-       {&counters.tcp_open, &counters.udp_open, &counters.echo_open, &counters.packets_in_use})
+       {&counters.dialling, &counters.tcp_open, &counters.udp_open, &counters.echo_open,
+        &counters.packets_in_use})
     gauge->set(0);
 }
 

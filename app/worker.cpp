@@ -144,6 +144,7 @@ Worker::Worker(WorkerStart& start)
       device_(device_config(start), udp_, *this, packets_, random_, counters_),
       reports_(start.config.peers.size()) {
   counters_.starts.add();
+  counters_.packets_max.set(max_packets);
   reset_gauges(counters_);
   proxy::Proxy::Config flows = proxy_config(start);
   flows.clock = [this] { return loop_.now(); };
@@ -227,7 +228,7 @@ void Worker::run(Descriptor control) {
       [this] { loop_.stop(); });
   report_ = [this](const ControlMessage& message) { return control_->send(message); };
   control_->send(Ready{udp_.gso_state(), udp_.gro_state(), sandbox_});
-  loop_.run([this] { return end_turn(); });
+  loop_.run([this] { return end_turn(); }, counters_);
 }
 
 base::Time Worker::end_turn() {

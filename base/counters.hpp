@@ -104,11 +104,14 @@ struct WorkerCounters {
   DropCounters drops;
   Counter datagrams_in, datagrams_out;  // outer
   Counter receive_calls, send_calls;    // what batching made of them
-  Counter dials, dials_failed, tcp_open, udp_open, echo_open;
+  Counter dials, dials_failed, dialling, tcp_open, udp_open, echo_open;
   Counter handshakes_under_load;
   Counter packets_in_use;
-  Counter starts;   // how often this worker was started
-  Histogram turns;  // how long a turn of the loop took, without its wait
+  // The most there may be of each; a flow and a dial hold one of `descriptors_max`.
+  Counter tcp_max, udp_max, dials_max, descriptors_max, packets_max;
+  Counter starts;     // how often this worker was started
+  Counter last_turn;  // nanoseconds of BootClock; also an idle worker turns every 2 s
+  Histogram turns;    // how long a turn of the loop took, without its wait
 };
 
 }  // namespace culvert::base

@@ -43,6 +43,10 @@ FlowTable::FlowTable(const Limits& limits, base::WorkerCounters& counters, base:
       descriptors_(descriptor_budget(limits.reserved_descriptors)),
       new_flows_(limits.new_flows_per_second_total, limits.new_flows_per_second_total, now) {
   if (limits_.tcp_flows_total == 0) limits_.tcp_flows_total = descriptors_;
+  counters_.tcp_max.set(limits_.tcp_flows_total);
+  counters_.udp_max.set(limits_.udp_mappings_total);
+  counters_.dials_max.set(limits_.tcp_dials_total);
+  counters_.descriptors_max.set(descriptors_);
 }
 
 FlowTable::~FlowTable() {
@@ -182,10 +186,10 @@ bool FlowTable::is_crowded(const ClientState& client) const noexcept {
 }
 
 void FlowTable::dial_started(ClientState& client) noexcept {
-  ++dials_, ++client.dialling;
+  ++dials_, ++client.dialling, counters_.dialling.add();
 }
 void FlowTable::dial_ended(ClientState& client) noexcept {
-  --dials_, --client.dialling;
+  --dials_, --client.dialling, counters_.dialling.sub();
 }
 
 Flow* FlowTable::find(const base::FlowKey& key) const noexcept {
