@@ -23,6 +23,16 @@ bool Context::may_reach(ClientState& client, const base::Endpoint& target,
   return false;
 }
 
+bool Context::may_pass(ClientState& client, Direction direction, std::size_t bytes) noexcept {
+  if (!client.config.controls) return true;
+  Lane& lane = direction == Direction::up ? client.up : client.down;
+  if (shaper.pass(lane, bytes, now())) return true;
+  client.counters.denied.add();
+  client.counters.denials.add(base::Drop::over_allowance);
+  counters.drops.add(base::Drop::over_allowance);
+  return false;
+}
+
 void Context::flush_datagrams() noexcept {
   while (!table.dirty_datagram.empty()) {
     Flow& flow = table.dirty_datagram.front();

@@ -37,12 +37,15 @@ struct Context {
         counters(counted),
         policy(config.egress, config.own, config.listen_ports),
         poller(io_context),
+        shaper(config.groups),
         table(config.limits, counted, start),
         given_(start) {}
 
   // Both checks of the egress policy; counts a refusal.
   bool may_reach(ClientState& client, const base::Endpoint& target,
                  base::Protocol protocol) noexcept;
+  // May the client's datagram of so many bytes pass its limits? Counts one that may not.
+  bool may_pass(ClientState& client, Direction direction, std::size_t bytes) noexcept;
   // Sends what the datagram flows gathered; the batch is empty afterwards.
   void flush_datagrams() noexcept;
   const base::IpAddress& source_for(const base::IpAddress& target) const noexcept {
@@ -63,6 +66,7 @@ struct Context {
   UdpReceiver receiver;
   HereCache here;
   HostPoller poller;
+  Shaper shaper;
   base::log::Limiter log_limit{std::chrono::seconds(10)};
   bool echo_said = false;
   FlowTable table;

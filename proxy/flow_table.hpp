@@ -14,6 +14,7 @@
 #include "proxy/client.hpp"
 #include "proxy/deadline_wheel.hpp"
 #include "proxy/flow.hpp"
+#include "proxy/shaper.hpp"
 
 namespace culvert::proxy {
 
@@ -29,6 +30,9 @@ struct ClientState : Client {
   using Client::Client;
   FlowList tcp, udp, echo;  // the one used longest ago first (TCP: the oldest)
   std::size_t echo_open = 0;
+  Lane up{config.controls, counters, Direction::up};
+  Lane down{config.controls, counters, Direction::down};
+  Lane datagrams{nullptr, counters, Direction::down};  // sockets to be read; policed one by one
 };
 
 class FlowTable {

@@ -102,12 +102,14 @@ ForwardFlow::ForwardFlow(Context& context, ClientState& client,
 void ForwardFlow::to_client(const UdpReceiver::Received& received) noexcept {
   touch();
   local_ = received.to;
-  context_.stack->send_udp(key_, received.data, received.ecn);
+  if (context_.may_pass(client_, Direction::down, received.data.size()))
+    context_.stack->send_udp(key_, received.data, received.ecn);
 }
 
 void ForwardFlow::to_remote(base::Bytes payload) noexcept {
   touch();
-  listener_->send_to_remote(remote_, local_, payload);
+  if (context_.may_pass(client_, Direction::up, payload.size()))
+    listener_->send_to_remote(remote_, local_, payload);
 }
 
 base::Time ForwardFlow::on_deadline(base::Time now) noexcept {

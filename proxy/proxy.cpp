@@ -1,6 +1,7 @@
 #include "proxy/proxy.hpp"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
 
@@ -77,9 +78,18 @@ struct Proxy::Impl final : netstack::Stack::Events {
       context.table.dirty_tcp.pop_front();
       flow.on_turn();
     }
+    serve_turns();
     stack.flush(context.now());
     context.table.collect();
     context.poller.arm();
+  }
+
+  // Up first: a host that refuses is read at once.
+  void serve_turns() noexcept {
+    Shaper& shaper = context.shaper;
+    for (const auto ring : {Shaper::Ring::up, Shaper::Ring::datagrams, Shaper::Ring::down})
+      shaper.serve(ring, context.now());
+    if (shaper.is_backlogged()) boost::asio::post(context.io, [] {});  // the loop must not sleep
   }
 
   Context context;
@@ -128,7 +138,9 @@ void Proxy::tick(base::Time now) noexcept {
 }
 
 base::Time Proxy::next_deadline() const noexcept {
-  return std::min(impl_->context.table.next_deadline(), impl_->stack.next_deadline());
+  const Context& context = impl_->context;
+  return std::min({context.table.next_deadline(), context.shaper.next_deadline(),
+                   impl_->stack.next_deadline()});
 }
 
 bool Proxy::echo_available(std::string* why) {

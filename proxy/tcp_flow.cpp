@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "proxy/context.hpp"
 
 namespace culvert::proxy {
 namespace {
 
-// What one flow may read in a loop turn before the others get theirs.
-constexpr std::size_t turn_bytes = 256 << 10;
 // Reading is worth a system call from here on.
 constexpr std::size_t enough_space = 32 << 10;
 // Of pieces below this size a packet buffer each would be waste.
@@ -51,14 +50,34 @@ void TcpFlow::on_fin() noexcept {
   mark_dirty();
 }
 
-void TcpFlow::write_up() noexcept {
-  if (state_ != State::open || !writable_ || host_shut_) return;
+void TcpFlow::go_on_up() noexcept {
+  if (up_.empty() || !context_.shaper.is_limited(client_.up))
+    write_up(std::numeric_limits<std::size_t>::max());
+  else if (writable_)
+    context_.shaper.join(Shaper::Ring::up, client_.up, up_side_);
+}
+
+Moved TcpFlow::move_up(std::size_t most) noexcept {
+  const std::size_t moved = write_up(most);
+  if (is_done()) finish();
+  return {moved, moved == most};
+}
+
+// Returns how many bytes the host took.
+std::size_t TcpFlow::write_up(std::size_t most) noexcept {
+  std::size_t done = 0;
+  if (state_ != State::open || !writable_ || host_shut_) return done;
   while (!up_.empty() && !up_failed_) {
+    if (done == most) return done;
     const base::Pieces pieces = up_.pieces();
     std::array<iovec, base::Pieces::max_count> parts;
-    std::size_t count = 0;
-    for (base::Bytes piece : pieces)
-      parts[count++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+    std::size_t count = 0, asked = 0;
+    for (base::Bytes piece : pieces) {
+      const std::size_t size = std::min(piece.size(), most - done - asked);
+      if (size == 0) break;
+      parts[count++] = {const_cast<std::byte*>(piece.data()), size};
+      asked += size;
+    }
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = count;
@@ -67,17 +86,19 @@ void TcpFlow::write_up() noexcept {
     const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return wait_writable();
-      if (errno == ENOBUFS) return wait_writable(), context_.poller.again(fd(), *this);
-      return discard_up();
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return wait_writable(), done;
+      if (errno == ENOBUFS) return wait_writable(), context_.poller.again(fd(), *this), done;
+      return discard_up(), done;
     }
     wrote_ = true;
     last_active_ = context_.now();
     up_.drop_front(std::size_t(sent));
     if (connection_ && !connection_over_) connection_->consumed(std::size_t(sent));
-    if (std::size_t(sent) < pieces.size()) return wait_writable();
+    done += std::size_t(sent);
+    if (std::size_t(sent) < asked) return wait_writable(), done;
   }
   if (client_fin_ && !up_failed_) shut_host();
+  return done;
 }
 
 void TcpFlow::shut_host() noexcept {
@@ -101,7 +122,7 @@ void TcpFlow::discard_up() noexcept {
   up_ = {};
   if (connection_ && !connection_over_ && lost) connection_->consumed(lost);
   readable_ = true;
-  read_down();
+  go_on_down();
 }
 
 // ---- down: host to client
@@ -129,29 +150,37 @@ bool TcpFlow::send_unsent() noexcept {
   return false;
 }
 
-void TcpFlow::read_down() noexcept {
+void TcpFlow::go_on_down() noexcept {
   if (state_ != State::open || origin_fin_ || !readable_ || connection_over_) return;
-  for (std::size_t done = 0; done < turn_bytes;) {
-    if (!send_unsent()) return;
-    const std::size_t asked = read_allowance();
-    if (asked == 0) return;
+  context_.shaper.join(Shaper::Ring::down, client_.down, down_side_);
+}
+
+Moved TcpFlow::read_down(std::size_t most) noexcept {
+  std::size_t done = 0;
+  if (state_ != State::open || origin_fin_ || !readable_ || connection_over_) return {};
+  while (done < most) {
+    if (!send_unsent()) return {done};
+    const std::size_t asked = std::min(read_allowance(), most - done);
+    if (asked == 0) return {done};
     if (connection_->unacknowledged() == 0) last_progress_ = context_.now();
     const ssize_t got = down_.read(fd(), asked, unsent_);
-    if (got == 0) return on_origin_end();
+    if (got == 0) return on_origin_end(), Moved{done};
     if (got < 0) {
       if (errno == EINTR) continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return void(readable_ = false);
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return readable_ = false, Moved{done};
       if (errno == ENOMEM || errno == ENOBUFS)
-        return context_.table.set_deadline(*this, context_.now(), context_.now());
-      return on_origin_error();
+        context_.table.set_deadline(*this, context_.now(), context_.now());
+      else
+        on_origin_error();
+      return {done};
     }
     last_active_ = context_.now();
     done += std::size_t(got);
-    if (!send_unsent()) return;
+    if (!send_unsent()) return {done};
     // There was no more. An end that has been told already is not told again: it must be read.
-    if (std::size_t(got) < asked && !host_ended_) return void(readable_ = false);
+    if (std::size_t(got) < asked && !host_ended_) return readable_ = false, Moved{done};
   }
-  context_.poller.again(fd(), *this);
+  return {done, true};
 }
 
 void TcpFlow::on_ready(std::uint32_t events) noexcept {
@@ -160,7 +189,7 @@ void TcpFlow::on_ready(std::uint32_t events) noexcept {
   if (host_ended_ || (events & EPOLLIN)) readable_ = true;
   if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) writable_ = true;
   if (state_ == State::dialling) return on_dial_event(events);
-  if (state_ == State::open) up_.empty() ? read_down() : on_turn();
+  if (state_ == State::open) up_.empty() ? go_on_down() : on_turn();
 }
 
 void TcpFlow::on_origin_end() noexcept {
@@ -192,9 +221,14 @@ void TcpFlow::finish_draining() noexcept {
 void TcpFlow::on_turn() noexcept {
   if (state_ == State::draining) return finish_draining();
   if (state_ != State::open) return;
-  write_up();
-  if (state_ == State::open) read_down();
-  if (state_ == State::open && connection_over_ && (host_shut_ || up_failed_)) finish();
+  go_on_up();
+  go_on_down();
+  if (is_done()) finish();
+}
+
+// The client's connection has ended in order, and the host has all there was.
+bool TcpFlow::is_done() const noexcept {
+  return state_ == State::open && connection_over_ && (host_shut_ || up_failed_);
 }
 
 void TcpFlow::on_reset() noexcept {
@@ -226,6 +260,7 @@ void TcpFlow::close() noexcept {
   up_ = {};
   if (host_ && !in_order_) set_close_with_reset(fd());
   host_.reset();
+  up_side_.leave(), down_side_.leave();
   context_.table.remove(*this);
 }
 

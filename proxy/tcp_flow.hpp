@@ -9,7 +9,7 @@
 // Up: on_data appends to `up_`; once per loop turn one sendmsg writes it to the host, and what the
 // host took opens the client's window. Down: the host is read only while the connection has send
 // space; what was read stays in `down_` until the client has acknowledged it. There is no other
-// queue.
+// queue. Down, and up where the client has a limit, a flow moves bytes in its turn (shaper.hpp).
 //
 // A forward's flow starts at `handshake`, with the accepted host socket, and is the same after
 // that.
@@ -21,6 +21,7 @@
 #include "proxy/down_buffer.hpp"
 #include "proxy/flow.hpp"
 #include "proxy/host_socket.hpp"
+#include "proxy/shaper.hpp"
 
 namespace culvert::proxy {
 
@@ -60,10 +61,14 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   void on_reset() noexcept override;
   void on_closed() noexcept override;
 
-  void write_up() noexcept;
-  void read_down() noexcept;
+  void go_on_up() noexcept;
+  void go_on_down() noexcept;
+  Moved move_up(std::size_t most) noexcept;
+  Moved read_down(std::size_t most) noexcept;
+  std::size_t write_up(std::size_t most) noexcept;
   bool send_unsent() noexcept;
   std::size_t read_allowance() const noexcept;
+  bool is_done() const noexcept;
   void wait_writable() noexcept;
   void shut_host() noexcept;
   void discard_up() noexcept;
@@ -93,6 +98,8 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   base::Bytes unsent_;  // the end of `down_` that the connection had no memory for
   std::unique_ptr<netstack::TcpConnection> connection_;
   FileDescriptor host_;
+  Side<TcpFlow, &TcpFlow::move_up> up_side_{*this};
+  Side<TcpFlow, &TcpFlow::read_down> down_side_{*this};
 };
 
 }  // namespace culvert::proxy

@@ -119,6 +119,7 @@ bool UdpFlow::may_send(const netstack::UdpDatagram& datagram) noexcept {
 
 void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
   touch();
+  if (!context_.may_pass(client_, Direction::up, datagram.payload.size())) return;
   only_dns_ = only_dns_ && datagram.key.server.port == 53;
   if (Targets::Target* target = targets_.find(datagram.key.server))
     target->quote = netstack::Quote(datagram.packet);
@@ -172,17 +173,27 @@ bool UdpFlow::on_refused(const OutgoingDatagram& datagram, int error) noexcept {
 // ---- down
 
 void UdpFlow::on_ready(std::uint32_t) noexcept {
-  for (int round = 0; round < receive_rounds && !closed_; ++round) {
+  if (!closed_) context_.shaper.join(Shaper::Ring::datagrams, client_.datagrams, down_side_);
+}
+
+Moved UdpFlow::read_down(std::size_t most) noexcept {
+  std::size_t done = 0;
+  for (int round = 0; round < receive_rounds && done < most && !closed_; ++round) {
     const int count = context_.receiver.receive(fd());
     if (count < 0) {
       drain_errors();
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return {done};
       continue;
     }
-    for (int i = 0; i < count && !closed_; ++i) deliver(context_.receiver[std::size_t(i)]);
+    for (int i = 0; i < count && !closed_; ++i) {
+      const auto received = context_.receiver[std::size_t(i)];
+      done += received.data.size();
+      deliver(received);
+    }
     if (count >= busy_messages && !busy_) become_busy();
-    if (count < UdpReceiver::max_messages) return;
+    if (count < UdpReceiver::max_messages) return {done};
   }
+  return {std::max(done, most), !closed_};
 }
 
 // Worth two system calls and kernel memory only for a mapping with much to receive.
@@ -199,12 +210,18 @@ void UdpFlow::deliver(const UdpReceiver::Received& received) noexcept {
   }
   touch();
   const base::FlowKey key{from_, received.from, base::Protocol::udp};
-  if (received.data.empty()) return context_.stack->send_udp(key, {}, received.ecn);
+  if (received.data.empty()) return deliver_one(key, {}, received.ecn);
   for (base::Bytes rest = received.data; !rest.empty();) {
     const std::size_t size = std::min(rest.size(), received.segment);
-    context_.stack->send_udp(key, rest.first(size), received.ecn);
+    deliver_one(key, rest.first(size), received.ecn);
     rest = rest.subspan(size);
   }
+}
+
+void UdpFlow::deliver_one(const base::FlowKey& key, base::Bytes payload,
+                          std::uint8_t ecn) noexcept {
+  if (context_.may_pass(client_, Direction::down, payload.size()))
+    context_.stack->send_udp(key, payload, ecn);
 }
 
 void UdpFlow::drain_errors() noexcept {
@@ -244,6 +261,7 @@ void UdpFlow::close() noexcept {
   if (!queue_.empty())
     context_.batch.send(queue_, fd(), fragments_, [](auto&, int, std::size_t) { return false; });
   host_.reset();
+  down_side_.leave();
   context_.table.erase(mapping_key(from_));
   context_.table.remove(*this);
 }

@@ -13,6 +13,7 @@
 #include "netstack/stack.hpp"
 #include "proxy/flow.hpp"
 #include "proxy/host_socket.hpp"
+#include "proxy/shaper.hpp"
 #include "proxy/udp_batch.hpp"
 
 namespace culvert::proxy {
@@ -92,7 +93,9 @@ class UdpFlow final : public Flow {
   void send(const netstack::UdpDatagram& datagram) noexcept;
   bool on_full(std::size_t count) noexcept;
   bool on_refused(const OutgoingDatagram& datagram, int error) noexcept;
+  Moved read_down(std::size_t most) noexcept;
   void become_busy() noexcept;
+  void deliver_one(const base::FlowKey& key, base::Bytes payload, std::uint8_t ecn) noexcept;
   void deliver(const UdpReceiver::Received& received) noexcept;
   void drain_errors() noexcept;
   void report(const SocketError& error) noexcept;
@@ -109,6 +112,7 @@ class UdpFlow final : public Flow {
   Targets targets_;
   Probes probes_;
   FileDescriptor host_;
+  Side<UdpFlow, &UdpFlow::read_down> down_side_{*this};
 };
 
 }  // namespace culvert::proxy
