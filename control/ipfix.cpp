@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
@@ -173,18 +174,12 @@ int IpfixExporter::send(std::span<const std::uint8_t> message) noexcept {
   return errno;
 }
 
-void IpfixExporter::count(std::size_t records, int error) {
-  if (error == 0) {
-    ++stats_.messages, stats_.records += records;
-    if (!trouble_.empty()) base::log::info("IPFIX: messages leave again");
-    trouble_.clear();
-    return;
-  }
+void IpfixExporter::failed(std::size_t records, int error) {
   ++stats_.failed, stats_.lost += records;
   const bool said = !trouble_.empty();
   trouble_ =
       fmt::format("IPFIX collector {}: {}", settings_.collector->to_string(), std::strerror(error));
-  if (!said) base::log::warn("{}; flow records are not exported", trouble_);
+  if (!said) base::log::warn("{}; flow records are lost", trouble_);
 }
 
 void IpfixExporter::send_templates(base::Time now, base::WallTime wall) {
@@ -200,13 +195,21 @@ void IpfixExporter::flush(base::WallTime wall) {
   const std::size_t records = encoder_.records();
   const auto message = encoder_.finish(wall);
   int error = send(message);
-  if (error == ECONNREFUSED) {
-    // That is the answer to an earlier message. The collector may have started since, without our
+  const bool refused = error == ECONNREFUSED;
+  if (refused) {
+    // That is the answer to the message before. The collector may have started since, without our
     // templates.
-    error = send(message);
+    --stats_.messages, stats_.records -= last_records_;
+    failed(last_records_, error);
     next_templates_ = {};
+    error = send(message);
   }
-  count(records, error);
+  if (error == 0)
+    ++stats_.messages, stats_.records += records, last_records_ = records;
+  else
+    failed(records, error);
+  if (error == 0 && !refused && !std::exchange(trouble_, "").empty())
+    base::log::info("IPFIX: the collector takes messages again");
   encoder_.begin();
 }
 

@@ -56,8 +56,8 @@ class IpfixEncoder {
 class IpfixExporter {
  public:
   struct Stats {
-    std::uint64_t messages = 0, records = 0;  // that the network took
-    std::uint64_t failed = 0, lost = 0;       // messages and records that it refused
+    std::uint64_t messages = 0, records = 0;  // that left
+    std::uint64_t failed = 0, lost = 0;  // messages that did not or were refused; records in them
   };
 
   explicit IpfixExporter(const IpfixSettings& settings);
@@ -77,12 +77,13 @@ class IpfixExporter {
   bool open() noexcept;
   int send(std::span<const std::uint8_t> message) noexcept;  // errno, or 0
   void send_templates(base::Time now, base::WallTime wall);
-  void count(std::size_t records, int error);
+  void failed(std::size_t records, int error);
 
   IpfixSettings settings_;
   IpfixEncoder encoder_;
   int fd_ = -1;
   base::Time next_templates_{}, due_ = base::never;
+  std::size_t last_records_ = 0;  // of the last message that left
   Stats stats_;
   std::string trouble_;
 };
