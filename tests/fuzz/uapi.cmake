@@ -1,0 +1,1 @@
+culvert_fuzz(uapi SOURCES uapi.cpp DEPENDS control)
