@@ -39,8 +39,8 @@ class HttpServer {
   void listen_local(const std::string& path);
   // "127.0.0.1:9586", "[::1]:9586", "localhost:9586". Throws like the above.
   void listen_tcp(const std::string& host_port);
-  // Takes a connected stream socket as one that came in at the Unix socket.
-  void adopt(int descriptor);
+  // Takes a connected, non-blocking stream socket as one that came in at that door.
+  void adopt(int descriptor, Door door = Door::local);
 
   // Stops listening, ends all connections. The handler is not called after that.
   void close();
