@@ -1,5 +1,5 @@
 // Api: the control plane over HTTP, as control/openapi.json describes it. It asks and changes what
-// the interfaces give it and owns nothing. docs and tests hold its routes to the description.
+// the interfaces give it and owns nothing.
 #pragma once
 
 #include <functional>
@@ -16,12 +16,6 @@
 
 namespace culvert::control {
 
-// One bound and how much of it is used, over all workers.
-struct LimitInUse {
-  std::string name;  // "tcp_flows"
-  std::uint64_t in_use = 0, maximum = 0;
-};
-
 // What /healthz and /readyz answer: 200 or 503, and why.
 struct HealthAnswer {
   bool good = false;
@@ -36,7 +30,6 @@ struct ApiParts {
   std::vector<std::string> known_hosts;  // names that a Host field may have, besides addresses
   std::function<std::string()> metrics;
   std::function<HealthAnswer()> healthy, ready;
-  std::function<std::vector<LimitInUse>()> limits;
   // A time as people write it, in the configured zone: Calendar::parse.
   std::function<std::optional<base::WallTime>(std::string_view)> parse_time;
   // The file for the client's WireGuard program; the problem where no key of it is at hand.

@@ -214,15 +214,15 @@ bool take_event(std::string& bytes, HttpClient::Event& event) {
 
 std::string Answer::problem() const {
   if (ok()) return {};
-  const auto json = nlohmann::json::parse(body, nullptr, false);
+  auto json = nlohmann::json::parse(body, nullptr, false);
   if (!json.is_object() || !json.contains("title") || !json["title"].is_string())
     return fmt::format("the server answered {}", status);
   Problem problem{.status = status, .title = json["title"], .detail = {}, .fields = {}};
   if (json.contains("detail") && json["detail"].is_string()) problem.detail = json["detail"];
   if (json.contains("errors") && json["errors"].is_array()) {
-    for (const auto& each : json["errors"]) {
-      if (each.is_object())
-        problem.fields.push_back({each.value("field", ""), each.value("detail", "")});
+    for (auto& each : json["errors"]) {
+      if (each.is_object() && each["field"].is_string() && each["detail"].is_string())
+        problem.fields.push_back({each["field"], each["detail"]});
     }
   }
   return problem.to_line();
@@ -264,19 +264,6 @@ Answer HttpClient::events(std::string_view target, const std::function<bool(cons
     if (wire.receive(bytes, Clock::now() + poll_interval) == Wire::Got::end)
       return std::move(head.answer);
   }
-}
-
-std::string url_encode(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain)
-      out += c;
-    else
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
 }
 
 }  // namespace culvert::control

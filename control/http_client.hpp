@@ -1,5 +1,5 @@
 // HttpClient: what the command line asks the running server, over its control socket. It blocks;
-// only commands use it, never the supervisor.
+// only commands use it, never the supervisor. url_encode is in uri.
 #pragma once
 
 #include <chrono>
@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "control/uri.hpp"
 
 namespace culvert::control {
 
@@ -50,8 +52,5 @@ class HttpClient {
   std::string path_;
   std::chrono::milliseconds patience_;
 };
-
-// For a path segment or a value of a query: everything but unreserved characters is %XX.
-std::string url_encode(std::string_view text);
 
 }  // namespace culvert::control

@@ -11,6 +11,8 @@
 
 namespace culvert::control {
 
+// For a path segment or a value of a query: everything but unreserved characters is %XX.
+std::string url_encode(std::string_view text);
 // UTF-8 without control characters, or nothing. '+' is itself.
 std::optional<std::string> url_decode(std::string_view text);
 bool is_utf8(std::string_view text) noexcept;
