@@ -1,8 +1,6 @@
 #include "control/api_json.hpp"
 
 #include <fmt/format.h>
-#include <time.h>
-
 #include "control/json_body.hpp"
 
 namespace culvert::control {
@@ -89,18 +87,6 @@ Json limits_json(const Ledger& ledger, const Peer& peer, const std::optional<Quo
 
 }  // namespace
 
-std::string utc_text(base::WallTime when) {
-  const auto since = std::chrono::floor<std::chrono::milliseconds>(when.time_since_epoch());
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  const time_t whole = seconds.count();
-  tm utc{};
-  ::gmtime_r(&whole, &utc);
-  const auto rest = (since - seconds).count();
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                     rest == 0 ? std::string() : fmt::format(".{:03}", rest));
-}
-
 Json text_or_null(const std::string& text) {
   return text.empty() ? Json(nullptr) : Json(text);
 }
@@ -134,14 +120,14 @@ Json rule_json(const Quota& quota) {
 Json to_json(const QuotaState& state) {
   Json out = rule_json(state.quota);
   out["used"] = state.used;
-  out["started"] = utc_text(state.started);
-  out["resets"] = utc_text(state.resets);
+  out["started"] = timestamp(state.started);
+  out["resets"] = timestamp(state.resets);
   out["reached"] = state.reached();
   return out;
 }
 
 Json policy_times(const Policy& policy) {
-  return {{"expires", policy.expires ? Json(utc_text(*policy.expires)) : Json(nullptr)},
+  return {{"expires", policy.expires ? Json(timestamp(*policy.expires)) : Json(nullptr)},
           {"hours", text_or_null(policy.hours.to_string())}};
 }
 
@@ -173,7 +159,7 @@ Json peer_json(const Server& server, const Ledger& ledger, const Peer& peer) {
       {"persistent_keepalive", entry.persistent_keepalive.count()},
       {"worker", peer.worker},
       {"connected", peer.connected},
-      {"latest_handshake", handshake == 0 ? Json(nullptr) : Json(utc_text(wall_time(handshake)))},
+      {"latest_handshake", handshake == 0 ? Json(nullptr) : Json(timestamp(wall_time(handshake)))},
       {"rx_bytes", counters.rx_bytes.get()},
       {"tx_bytes", counters.tx_bytes.get()},
       {"usage", to_json(ledger.total(peer.slot))},
@@ -196,8 +182,8 @@ Json flow_json(const proxy::FlowRecord& record, const std::string& peer) {
           {"server", record.key.server.to_string()},
           {"state", proxy::to_string(record.state)},
           {"forward", record.forward},
-          {"started", utc_text(wall_time(record.started))},
-          {"last", utc_text(wall_time(record.last))},
+          {"started", timestamp(wall_time(record.started))},
+          {"last", timestamp(wall_time(record.last))},
           {"up", to_json(record.up)},
           {"down", to_json(record.down)}};
 }

@@ -7,13 +7,12 @@
 #include "control/http.hpp"
 #include "control/ledger.hpp"
 #include "control/server.hpp"
+#include "control/timestamp.hpp"
 
 namespace culvert::control {
 
 using Json = nlohmann::ordered_json;  // members in the order of the description
 
-// RFC 3339 in UTC, with milliseconds where there are any.
-std::string utc_text(base::WallTime when);
 inline base::WallTime wall_time(std::int64_t nanoseconds) {
   return base::WallTime(std::chrono::nanoseconds(nanoseconds));
 }

@@ -27,7 +27,7 @@ Json server_json(const ServerInfo& info, base::WallTime now) {
           {"address", texts(info.address)},
           {"config_file", text_or_null(info.config_file)},
           {"mtu", info.mtu},
-          {"started", utc_text(info.started)},
+          {"started", timestamp(info.started)},
           {"uptime_seconds", std::max<std::int64_t>(uptime, 0)},
           {"file_limit", info.file_limit}};
 }

@@ -63,13 +63,13 @@ Json report_json(const UsageQuery& query, const std::string& by,
   Usage total;
   for (const UsageRow& row : rows) {
     Json out{{"key", row.key},
-             {"start", is_time_span(query.by) ? Json(utc_text(row.start)) : Json(nullptr)}};
+             {"start", is_time_span(query.by) ? Json(timestamp(row.start)) : Json(nullptr)}};
     out.update(to_json(row.usage));
     list.push_back(std::move(out));
     total += row.usage;
   }
-  return {{"since", utc_text(query.since)},
-          {"until", utc_text(query.until)},
+  return {{"since", timestamp(query.since)},
+          {"until", timestamp(query.until)},
           {"by", by},
           {"rows", std::move(list)},
           {"total", to_json(total)}};
@@ -82,7 +82,7 @@ std::string report_csv(const UsageQuery& query, const std::vector<UsageRow>& row
   text += "\r\n";
   for (const UsageRow& row : rows) {
     text += csv_field(row.key) + ",";
-    if (is_time_span(query.by)) text += utc_text(row.start);
+    if (is_time_span(query.by)) text += timestamp(row.start);
     for (const auto& [name, value] : to_json(row.usage).items())
       text += "," + std::to_string(value.get<std::uint64_t>());
     text += "\r\n";
