@@ -10,23 +10,9 @@
 
 #include "base/time.hpp"
 #include "control/server.hpp"
+#include "control/usage.hpp"
 
 namespace culvert::control {
-
-// Sums over some time. Byte counts as in PeerCounters.
-struct Usage {
-  std::uint64_t up_bytes = 0, up_packets = 0, down_bytes = 0, down_packets = 0;  // inner packets
-  std::uint64_t up_payload = 0, down_payload = 0;                                // TCP and UDP
-  std::uint64_t rx_bytes = 0, tx_bytes = 0;                                      // outer
-  std::uint64_t flows = 0, denied = 0, handshakes = 0;
-
-  Usage& operator+=(const Usage& other) noexcept;
-  friend Usage operator-(const Usage& a, const Usage& b) noexcept;
-  friend bool operator==(const Usage&, const Usage&) = default;
-  bool empty() const noexcept { return *this == Usage{}; }
-};
-
-Usage usage_of(const base::PeerCounters& counters) noexcept;
 
 enum class UsageBy : std::uint8_t { peer, group, destination, day, hour, minute };
 
