@@ -46,7 +46,8 @@ void check_peers(const std::string& connection) {
 }
 
 void check_batches(const std::string& connection) {
-  const Subject peer = subject_of(10, "family"), group{Subject::Kind::group, "family", "family", ""};
+  const Subject peer = subject_of(10, "family"),
+                group{Subject::Kind::group, "family", "family", ""};
   Batch batch;
   batch.sequence = recall(*open(connection), peer).sequence + 1;
   batch.totals = {{peer, usage(1000, 500)}, {group, usage(3000)}};
@@ -99,7 +100,8 @@ void check_history(const std::string& connection) {
   const auto store = open(connection);
   need(store->save(batch));
 
-  HistoryQuery query{Subject::Kind::peer, {{Span::hour, day + hour, day + 9 * hour}}, "", "", false};
+  HistoryQuery query{
+      Subject::Kind::peer, {{Span::hour, day + hour, day + 9 * hour}}, "", "", false};
   auto rows = need(store->history(query));
   REQUIRE(rows.size() == 2);
   CHECK(rows[0].key == "peer-21");
