@@ -24,7 +24,10 @@ base::Bytes PendingSyn::packet() const noexcept {
 }
 
 base::Time PendingSyn::last_seen() const noexcept {
-  return parked_->last_seen;
+  return parked_->traffic.last;
+}
+const TcpTraffic& PendingSyn::traffic() const noexcept {
+  return parked_->traffic;
 }
 void PendingSyn::watch(TcpConnection::Events& owner) noexcept {
   parked_->watcher = &owner;

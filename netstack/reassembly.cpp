@@ -132,6 +132,8 @@ Reassembly::Outcome Reassembly::add(const IpView& fragment, base::Time now) noex
     condemn(client, datagram);
     return Outcome::refused;
   }
+  ++datagram.came_as.count;
+  datagram.came_as.bytes += std::uint32_t(fragment.packet.size());
   if (!more) datagram.total = std::uint32_t(end);
   if (offset == 0 && datagram.first.empty()) {
     datagram.first.assign(fragment.packet.begin(), fragment.packet.end());
@@ -141,6 +143,7 @@ Reassembly::Outcome Reassembly::add(const IpView& fragment, base::Time now) noex
   }
   if (datagram.total == 0 || datagram.have != datagram.total) return Outcome::waiting;
   const bool whole = build(datagram);
+  came_as_ = datagram.came_as;
   erase(client, place);
   if (client.datagrams.empty()) clients_.erase(fragment.source);
   return whole ? Outcome::complete : Outcome::refused;

@@ -11,6 +11,7 @@
 
 #include "base/headers.hpp"
 #include "base/time.hpp"
+#include "netstack/stack.hpp"
 
 namespace culvert::netstack {
 
@@ -28,6 +29,7 @@ class Reassembly {
   // `fragment.fragment` must be set. On `complete` the whole packet is in packet().
   Outcome add(const base::IpView& fragment, base::Time now) noexcept;
   base::Bytes packet() const noexcept { return packet_; }
+  Packets came_as() const noexcept { return came_as_; }  // the fragments of packet()
 
   // Forgets what was waited for too long. `lost` is called with the first fragment of each (empty
   // where that one never came), for the ICMP error.
@@ -69,6 +71,7 @@ class Reassembly {
     std::size_t fragment_header = 0;    // IPv6: where the fragment header starts in `first`
     std::uint32_t have = 0, total = 0;  // bytes; total 0 = the last one has not come
     std::size_t charge = 0;
+    Packets came_as;
     bool condemned = false;  // an overlap: what follows is thrown away until the time is over
   };
   struct Client {
@@ -90,6 +93,7 @@ class Reassembly {
   std::size_t datagrams_ = 0, bytes_ = 0;
   base::Time next_deadline_ = base::never;
   std::vector<std::byte> packet_;
+  Packets came_as_;
 };
 
 }  // namespace culvert::netstack

@@ -42,27 +42,30 @@ std::uint16_t upper_checksum(const base::IpAddress& source, const base::IpAddres
   return base::checksum_finish(sum);
 }
 
-void Sender::send_one(const base::IpHeaderSpec& spec, const Pieces& upper) noexcept {
+std::uint32_t Sender::send_one(const base::IpHeaderSpec& spec, const Pieces& upper) noexcept {
   std::array<std::byte, base::max_ip_header> header;
   const std::size_t size = base::build_ip_header(spec, upper.size(), header);
   Pieces packet(Bytes(header.data(), size));
   for (Bytes part : upper) packet.add(part);
   events_.output(packet);
+  return std::uint32_t(packet.size());
 }
 
-void Sender::send(base::IpHeaderSpec spec, const Pieces& upper) noexcept {
+Packets Sender::send(base::IpHeaderSpec spec, const Pieces& upper) noexcept {
   const bool v4 = spec.destination.is_v4();
   const std::size_t plain = v4 ? 20 : 40;
-  if (plain + upper.size() <= mtu_) return send_one(spec, upper);
+  if (plain + upper.size() <= mtu_) return {1, send_one(spec, upper)};
 
   const std::size_t room = (mtu_ - (v4 ? 20 : 48)) & ~std::size_t(7);
   const std::uint32_t id = v4 ? random_.u32() & 0xffff : random_.u32();
   spec.id = std::uint16_t(id);
+  Packets sent;
   for (std::size_t at = 0; at < upper.size(); at += room) {
     const std::size_t n = std::min(room, upper.size() - at);
     spec.fragment = base::FragmentInfo{id, std::uint16_t(at), at + n < upper.size()};
-    send_one(spec, slice(upper, at, n));
+    ++sent.count, sent.bytes += send_one(spec, slice(upper, at, n));
   }
+  return sent;
 }
 
 }  // namespace culvert::netstack

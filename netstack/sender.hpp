@@ -15,11 +15,11 @@ class Sender {
       : events_(events), random_(random), mtu_(mtu) {}
 
   // At most Pieces::max_count - 1 pieces.
-  void send(base::IpHeaderSpec spec, const base::Pieces& upper) noexcept;
+  Packets send(base::IpHeaderSpec spec, const base::Pieces& upper) noexcept;
   std::size_t mtu() const noexcept { return mtu_; }
 
  private:
-  void send_one(const base::IpHeaderSpec& spec, const base::Pieces& upper) noexcept;
+  std::uint32_t send_one(const base::IpHeaderSpec& spec, const base::Pieces& upper) noexcept;
 
   Stack::Events& events_;
   base::Random& random_;

@@ -59,8 +59,11 @@ struct Stack::Impl {
   void input_icmp(const IpView& ip) noexcept;
   void input_echo(const IpView& ip, const base::IcmpView& echo) noexcept;
   void input_icmp_error(const IpView& ip, const base::IcmpView& error) noexcept;
-  void send_echo(const base::FlowKey& key, std::uint16_t sequence, Bytes payload, std::uint8_t tos,
-                 std::uint8_t ttl) noexcept;
+  Packets send_echo(const base::FlowKey& key, std::uint16_t sequence, Bytes payload,
+                    std::uint8_t tos, std::uint8_t ttl) noexcept;
+  Packets came_as(const IpView& ip) const noexcept {
+    return joined_from.count ? joined_from : Packets{1, std::uint32_t(ip.packet.size())};
+  }
   std::uint8_t ttl_after(const IpView& ip) const noexcept {
     return is_own(ip.destination) ? ip.ttl : std::uint8_t(ip.ttl - 1);
   }
@@ -72,6 +75,7 @@ struct Stack::Impl {
   Sender sender;
   IcmpReporter icmp;
   Reassembly reassembly;
+  Packets joined_from;  // while a packet is dispatched that came in fragments
   TcpCore tcp;
 };
 
@@ -100,8 +104,10 @@ void Stack::Impl::input_fragment(const IpView& ip) noexcept {
   }
   auto whole = IpView::parse(reassembly.packet());
   if (!whole || whole->fragment) return counters.drops.add(Drop::malformed);
+  joined_from = reassembly.came_as();
   whole->dont_fragment = false;  // the client has cut it up itself, which IPv6 has no bit to say
   dispatch(*whole, {});
+  joined_from = {};
 }
 
 void Stack::Impl::dispatch(const IpView& ip, base::Packet packet) noexcept {
@@ -158,6 +164,7 @@ void Stack::Impl::input_udp(const IpView& ip) noexcept {
   datagram.ttl = ttl_after(ip), datagram.tos = ip.tos;
   datagram.dont_fragment = ip.dont_fragment;
   datagram.payload = udp->payload, datagram.packet = ip.packet;
+  datagram.came_as = came_as(ip);
   events.on_udp(datagram);
 }
 
@@ -181,10 +188,11 @@ void Stack::Impl::input_echo(const IpView& ip, const base::IcmpView& echo) noexc
   request.sequence = echo.sequence();
   request.payload = echo.payload;
   if (is_own(ip.destination))
-    return send_echo(request.key, request.sequence, echo.payload, ip.tos, 64);
+    return void(send_echo(request.key, request.sequence, echo.payload, ip.tos, 64));
   request.ttl = ttl_after(ip), request.tos = ip.tos;
   request.dont_fragment = ip.dont_fragment;
   request.packet = ip.packet;
+  request.came_as = came_as(ip);
   events.on_echo(request);
 }
 
@@ -202,8 +210,8 @@ void Stack::Impl::input_icmp_error(const IpView& ip, const base::IcmpView& error
                             base::Protocol::udp});
 }
 
-void Stack::Impl::send_echo(const base::FlowKey& key, std::uint16_t sequence, Bytes payload,
-                            std::uint8_t tos, std::uint8_t ttl) noexcept {
+Packets Stack::Impl::send_echo(const base::FlowKey& key, std::uint16_t sequence, Bytes payload,
+                               std::uint8_t tos, std::uint8_t ttl) noexcept {
   const bool v4 = key.client.address.is_v4();
   std::array<std::byte, 8> header{};
   header[0] = std::byte{v4 ? echo_reply4 : echo_reply6};
@@ -219,7 +227,7 @@ void Stack::Impl::send_echo(const base::FlowKey& key, std::uint16_t sequence, By
   spec.source = key.server.address, spec.destination = key.client.address;
   spec.protocol = v4 ? proto_icmp : proto_icmp6;
   spec.ttl = ttl, spec.tos = tos;
-  sender.send(spec, upper);
+  return sender.send(spec, upper);
 }
 
 Stack::Stack(Config config, Events& events, base::Random& random, base::WorkerCounters& counters)
@@ -255,10 +263,10 @@ base::Time Stack::next_deadline() const noexcept {
   return std::min(impl_->tcp.next_deadline(), impl_->reassembly.next_deadline());
 }
 
-void Stack::send_udp(const base::FlowKey& key, Bytes payload, std::uint8_t tos,
-                     std::uint8_t ttl) noexcept {
+Packets Stack::send_udp(const base::FlowKey& key, Bytes payload, std::uint8_t tos,
+                        std::uint8_t ttl) noexcept {
   constexpr std::size_t largest = 65535 - 8 - 20;
-  if (payload.size() > largest) return;
+  if (payload.size() > largest) return {};
   std::array<std::byte, 8> header{};
   base::store_be16(&header[0], key.server.port);
   base::store_be16(&header[2], key.client.port);
@@ -271,13 +279,14 @@ void Stack::send_udp(const base::FlowKey& key, Bytes payload, std::uint8_t tos,
   base::IpHeaderSpec spec;
   spec.source = key.server.address, spec.destination = key.client.address;
   spec.protocol = proto_udp, spec.ttl = ttl, spec.tos = tos;
-  impl_->sender.send(spec, upper);
+  return impl_->sender.send(spec, upper);
 }
 
-void Stack::send_echo_reply(const base::FlowKey& key, std::uint16_t sequence, Bytes payload,
-                            std::uint8_t tos, std::uint8_t ttl) noexcept {
+Packets Stack::send_echo_reply(const base::FlowKey& key, std::uint16_t sequence, Bytes payload,
+                               std::uint8_t tos, std::uint8_t ttl) noexcept {
   constexpr std::size_t largest = 65535 - 8 - 20;
-  if (payload.size() <= largest) impl_->send_echo(key, sequence, payload, tos, ttl);
+  if (payload.size() > largest) return {};
+  return impl_->send_echo(key, sequence, payload, tos, ttl);
 }
 
 void Stack::send_icmp_error(IcmpError error, Bytes quoted, const IpAddress& from,

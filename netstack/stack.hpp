@@ -53,6 +53,16 @@ class Quote {
   std::uint8_t size_ = 0;
 };
 
+// As how many inner packets, of how many bytes with headers, a datagram came or left.
+struct Packets {
+  std::uint32_t count = 0;
+  std::uint32_t bytes = 0;
+  Packets& operator+=(const Packets& more) noexcept {
+    count += more.count, bytes += more.bytes;
+    return *this;
+  }
+};
+
 struct UdpDatagram {
   base::FlowKey key;
   std::uint8_t ttl = 0;  // already counted down; >= 1
@@ -60,6 +70,7 @@ struct UdpDatagram {
   bool dont_fragment = false;
   base::Bytes payload;  // may be empty
   base::Bytes packet;   // the whole IP packet, put together where it came in fragments
+  Packets came_as;
 };
 
 struct EchoRequest {
@@ -70,6 +81,7 @@ struct EchoRequest {
   bool dont_fragment = false;
   base::Bytes payload;
   base::Bytes packet;
+  Packets came_as;
 };
 
 // A SYN parked outside lwIP while the origin is dialled. Retransmissions of it are swallowed until
@@ -90,6 +102,7 @@ class PendingSyn {
 
   // When the client sent it last. One that has gone away does not repeat it.
   base::Time last_seen() const noexcept;
+  const TcpTraffic& traffic() const noexcept;  // it and its repetitions
   // on_reset() is called if the client takes the SYN back; it may destroy this.
   void watch(TcpConnection::Events& owner) noexcept;
 
@@ -161,10 +174,10 @@ class Stack {
 
   // From the origin to the client: source = key.server, destination = key.client. Fragmented to the
   // tunnel MTU. `ttl` is what remains.
-  void send_udp(const base::FlowKey& key, base::Bytes payload, std::uint8_t tos = 0,
-                std::uint8_t ttl = 64) noexcept;
-  void send_echo_reply(const base::FlowKey& key, std::uint16_t sequence, base::Bytes payload,
-                       std::uint8_t tos = 0, std::uint8_t ttl = 64) noexcept;
+  Packets send_udp(const base::FlowKey& key, base::Bytes payload, std::uint8_t tos = 0,
+                   std::uint8_t ttl = 64) noexcept;
+  Packets send_echo_reply(const base::FlowKey& key, std::uint16_t sequence, base::Bytes payload,
+                          std::uint8_t tos = 0, std::uint8_t ttl = 64) noexcept;
   // Tells the client why its packet `quoted` (an IP packet of its own) failed. `from` is the router
   // or origin that said so; none = our tunnel address. Rate-limited per client (50/s).
   void send_icmp_error(IcmpError error, base::Bytes quoted, const base::IpAddress& from = {},

@@ -15,6 +15,9 @@ const base::FlowKey& TcpConnection::key() const noexcept {
 bool TcpConnection::is_established() const noexcept {
   return impl_->established && impl_->pcb;
 }
+const TcpTraffic& TcpConnection::traffic() const noexcept {
+  return impl_->traffic;
+}
 void TcpConnection::prefetch() const noexcept {
   netstack::prefetch(impl_.get(), sizeof(Impl));
   netstack::prefetch(pcb_, sizeof(tcp_pcb));

@@ -14,6 +14,7 @@
 
 #include "base/ip.hpp"
 #include "base/pieces.hpp"
+#include "base/time.hpp"
 
 namespace culvert::netstack {
 
@@ -42,6 +43,19 @@ class Chain {
   std::size_t size_ = 0;
 };
 
+// The inner IP packets of one connection: headers, bare acknowledgements and repetitions included.
+struct TcpTraffic {
+  std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
+  base::Time last{};  // when the last one came or left
+
+  void count_in(std::size_t bytes, base::Time now) noexcept {
+    ++packets_in, bytes_in += bytes, last = now;
+  }
+  void count_out(std::size_t bytes, base::Time now) noexcept {
+    ++packets_out, bytes_out += bytes, last = now;
+  }
+};
+
 class TcpConnection {
  public:
   class Events {
@@ -67,6 +81,7 @@ class TcpConnection {
 
   const base::FlowKey& key() const noexcept;
   bool is_established() const noexcept;
+  const TcpTraffic& traffic() const noexcept;  // its SYN as well
 
   // Asks for the connection's memory ahead of use, for an owner that has something else to do
   // first (read its host socket) or several connections to serve.

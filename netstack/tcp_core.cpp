@@ -63,13 +63,16 @@ std::unique_ptr<TcpConnection::Impl> TcpCore::accept(PendingSyn::Parked& parked,
     return nullptr;
   }
   pbuf* syn = std::exchange(parked.p, nullptr);
+  flow->traffic = parked.traffic;
   forget(parked);
 
   listener_->local_port = parked.key.server.port;
   listener_->callback_arg = flow.get();
   tcp_listen_pcbs.listen_pcbs = listener_;
   lwip_port::set_current(parked.key.client.address, parked.key.server.address);
+  flushing_ = flow.get();
   tcp_input(syn, lwip_port::interface());
+  flushing_ = nullptr;
   tcp_pcb* pcb = std::exchange(tcp_active_pcbs, nullptr);
   tcp_listen_pcbs.listen_pcbs = nullptr;
   if (!pcb) {
@@ -96,7 +99,10 @@ std::unique_ptr<TcpConnection::Impl> TcpCore::connect(const base::FlowKey& key,
   pcb->local_ip = lwip_port::to_lwip(key.server.address);
   pcb->local_port = key.server.port;
   const ip_addr_t client = lwip_port::to_lwip(key.client.address);
-  if (tcp_connect(pcb, &client, key.client.port, Flow::on_lwip_connected) != ERR_OK) {
+  flushing_ = flow.get();
+  const err_t error = tcp_connect(pcb, &client, key.client.port, Flow::on_lwip_connected);
+  flushing_ = nullptr;
+  if (error != ERR_OK) {
     tcp_active_pcbs = nullptr;
     tcp_abort(pcb);
     return nullptr;
@@ -139,7 +145,9 @@ void TcpCore::abort(Flow& flow) noexcept {
   // An acknowledgement that was still owed would be sent before the RST.
   tcp_clear_flags(pcb, TF_ACK_DELAY | TF_ACK_NOW);
   PcbScope scope(pcb);
+  flushing_ = &flow;
   tcp_abort(pcb);
+  flushing_ = nullptr;
 }
 
 void TcpCore::forget(PendingSyn::Parked& parked) noexcept {

@@ -120,6 +120,8 @@ class TcpCore {
   void run_timers() noexcept;
   void deliver_notes() noexcept;
   void flush_flow(Flow& flow) noexcept;
+  Flow* flow_of(const pbuf* p, const base::IpAddress& source,
+                const base::IpAddress& destination) const noexcept;
   void send_segment(pbuf* p, const base::IpAddress& source, const base::IpAddress& destination,
                     std::uint8_t ttl, std::uint8_t tos) noexcept;
 

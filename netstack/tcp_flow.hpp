@@ -53,6 +53,8 @@ struct TcpConnection::Impl : FlowEntry {
   bool got_established = false, got_fin = false;
   End end = End::none;
 
+  TcpTraffic traffic;
+
   bool established = false;
   bool wants_shutdown = false, shut_down = false;
 
@@ -93,7 +95,7 @@ struct PendingSyn::Parked : FlowEntry {
   base::Bytes packet;
   std::uint32_t sequence = 0;
   std::uint8_t ttl = 0;
-  base::Time last_seen{};
+  TcpTraffic traffic;  // `last` is that of the latest SYN
   TcpConnection::Events* watcher = nullptr;
 };
 

@@ -60,6 +60,7 @@ void TcpCore::dispatch(const Waiting& packet) noexcept {
   if (!entry) return unknown(p, ip, tcp, key);
   switch (entry->kind) {
     case FlowEntry::Kind::connection:
+      static_cast<Flow&>(*entry).traffic.count_in(ip.packet.size(), now_);
       return flow_input(static_cast<Flow&>(*entry), p, tcp);
     case FlowEntry::Kind::parked:
       return parked_input(static_cast<PendingSyn::Parked&>(*entry), p, ip, tcp);
@@ -89,7 +90,7 @@ void TcpCore::unknown(pbuf* p, const base::IpView& ip, const TcpView& tcp,
   parked->packet = ip.packet;
   parked->sequence = tcp.sequence;
   parked->ttl = std::uint8_t(ip.ttl - 1);
-  parked->last_seen = now_;
+  parked->traffic.count_in(ip.packet.size(), now_);
   table_.insert(*parked);
   ++parked_count_;
   events_.on_syn(PendingSyn(std::move(parked)));
@@ -104,7 +105,7 @@ void TcpCore::parked_input(PendingSyn::Parked& parked, pbuf* p, const base::IpVi
     std::swap(parked.p, p);
     parked.packet = ip.packet;
     parked.sequence = tcp.sequence;
-    parked.last_seen = now_;
+    parked.traffic.count_in(ip.packet.size(), now_);
   } else if ((tcp.flags & TcpView::rst) && tcp.sequence - parked.sequence <= 1) {
     pbuf_free(std::exchange(parked.p, nullptr));
     parked.packet = {};

@@ -58,9 +58,24 @@ void TcpCore::transmit(pbuf* p, const base::IpAddress& source, const base::IpAdd
   send_segment(p, source, destination, ttl, tos);
 }
 
+// The timer serves many flows in one call of lwIP; what it sends is looked up.
+TcpCore::Flow* TcpCore::flow_of(const pbuf* p, const base::IpAddress& source,
+                                const base::IpAddress& destination) const noexcept {
+  if (receiving_) return receiving_;
+  if (flushing_) return flushing_;
+  const auto* header = static_cast<const std::byte*>(p->payload);
+  FlowEntry* entry = table_.find({{destination, base::load_be16(header + 2)},
+                                  {source, base::load_be16(header)},
+                                  base::Protocol::tcp});
+  const bool known = entry && entry->kind == FlowEntry::Kind::connection;
+  return known ? static_cast<Flow*>(entry) : nullptr;
+}
+
 void TcpCore::send_segment(pbuf* p, const base::IpAddress& source,
                            const base::IpAddress& destination, std::uint8_t ttl,
                            std::uint8_t tos) noexcept {
+  if (Flow* flow = flow_of(p, source, destination))
+    flow->traffic.count_out((source.is_v4() ? 20u : 40u) + p->tot_len, now_);
   base::Pieces upper;
   std::size_t count = 0;
   for (const pbuf* q = p; q; q = q->next) count += q->len > 0;

@@ -13,13 +13,24 @@ bool HereCache::leads_here(const base::IpAddress& target, base::Time now) noexce
   return true;  // no memory to remember it: refuse
 }
 
+void Context::deny(ClientState& client, base::Drop why, std::uint64_t count) noexcept {
+  client.counters.denied.add(count);
+  client.counters.denials.add(why, count);
+  counters.drops.add(why, count);
+}
+
+bool Context::may_go_on(const ClientState& client, const base::IpAddress& client_end,
+                        const base::Endpoint& target, base::Protocol protocol) const noexcept {
+  return table.find_client(client_end) == &client &&
+         policy.allows(target, protocol, client.config.egress.get());
+}
+
 bool Context::may_reach(ClientState& client, const base::Endpoint& target,
                         base::Protocol protocol) noexcept {
   const Egress verdict = policy.judge(target, protocol, client.config.egress.get());
   if (verdict == Egress::allowed_here) return true;
   if (verdict == Egress::allowed && !here.leads_here(target.address, now())) return true;
-  client.counters.denied.add();
-  counters.drops.add(base::Drop::egress_denied);
+  deny(client, base::Drop::egress_denied);
   return false;
 }
 
@@ -27,9 +38,7 @@ bool Context::may_pass(ClientState& client, Direction direction, std::size_t byt
   if (!client.config.controls) return true;
   Lane& lane = direction == Direction::up ? client.up : client.down;
   if (shaper.pass(lane, bytes, now())) return true;
-  client.counters.denied.add();
-  client.counters.denials.add(base::Drop::over_allowance);
-  counters.drops.add(base::Drop::over_allowance);
+  deny(client, base::Drop::over_allowance);
   return false;
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "netstack/stack.hpp"
 #include "proxy/down_buffer.hpp"
+#include "proxy/flow_reporter.hpp"
 #include "proxy/flow_table.hpp"
 #include "proxy/host_poller.hpp"
 #include "proxy/proxy.hpp"
@@ -38,9 +39,15 @@ struct Context {
         policy(config.egress, config.own, config.listen_ports),
         poller(io_context),
         shaper(config.groups),
+        reporter(config, counted),
         table(config.limits, counted, start),
         given_(start) {}
 
+  // Counts what is refused to a client, or dropped of its packets.
+  void deny(ClientState& client, base::Drop why, std::uint64_t count = 1) noexcept;
+  // Does the policy of now allow what it allowed before? `client_end` is whose it was.
+  bool may_go_on(const ClientState& client, const base::IpAddress& client_end,
+                 const base::Endpoint& target, base::Protocol protocol) const noexcept;
   // Both checks of the egress policy; counts a refusal.
   bool may_reach(ClientState& client, const base::Endpoint& target,
                  base::Protocol protocol) noexcept;
@@ -57,7 +64,7 @@ struct Context {
   void set_now(base::Time now) noexcept { given_ = now; }
 
   boost::asio::io_context& io;
-  const Proxy::Config config;
+  Proxy::Config config;
   base::WorkerCounters& counters;
   EgressPolicy policy;
   netstack::Stack* stack = nullptr;
@@ -67,6 +74,7 @@ struct Context {
   HereCache here;
   HostPoller poller;
   Shaper shaper;
+  FlowReporter reporter;
   base::log::Limiter log_limit{std::chrono::seconds(10)};
   bool echo_said = false;
   FlowTable table;

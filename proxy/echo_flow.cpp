@@ -30,9 +30,9 @@ FileDescriptor open_echo_socket(const base::IpAddress& family_of) noexcept {
 }
 
 // The system forbids echo sockets: say so once in the log, and to the client each time.
-void refuse_unavailable(Context& context, const netstack::EchoRequest& request,
-                        int error) noexcept {
-  context.counters.drops.add(base::Drop::echo_unavailable);
+void refuse_unavailable(Context& context, ClientState& client,
+                        const netstack::EchoRequest& request, int error) noexcept {
+  context.deny(client, base::Drop::echo_unavailable);
   context.stack->send_icmp_error(IcmpError::host_unreachable, request.packet);
   if (std::exchange(context.echo_said, true)) return;
   base::log::warn("ping is not carried: {} (sysctl net.ipv4.ping_group_range allows it)",
@@ -47,10 +47,8 @@ EchoFlow::EchoFlow(Context& context, ClientState& client, const base::Endpoint& 
 
 void EchoFlow::carry(Context& context, ClientState& client,
                      const netstack::EchoRequest& request) noexcept try {
-  if (!client.echoes.try_take(1, context.now())) {
-    client.counters.denied.add();
-    return context.counters.drops.add(base::Drop::echo_rate);
-  }
+  if (!client.echoes.try_take(1, context.now()))
+    return context.deny(client, base::Drop::echo_rate);
   const auto protocol =
       request.key.client.address.is_v4() ? base::Protocol::icmp : base::Protocol::icmp6;
   if (!context.may_reach(client, {request.key.server.address, 0}, protocol))
@@ -65,17 +63,16 @@ void EchoFlow::carry(Context& context, ClientState& client,
 EchoFlow* EchoFlow::open(Context& context, ClientState& client,
                          const netstack::EchoRequest& request) noexcept {
   if (const auto refused = context.table.admit_echo(client, context.now())) {
-    client.counters.denied.add();
-    context.counters.drops.add(*refused);
+    context.deny(client, *refused);
     return nullptr;
   }
   const base::Endpoint& from = request.key.client;
   FileDescriptor host = open_echo_socket(from.address);
   if (!host) {
     if (is_local_shortage(errno))
-      context.counters.drops.add(base::Drop::flow_cap);
+      context.deny(client, base::Drop::flow_cap);
     else
-      refuse_unavailable(context, request, errno);
+      refuse_unavailable(context, client, request, errno);
     return nullptr;
   }
   if (const base::IpAddress& source = context.source_for(from.address))
@@ -97,6 +94,9 @@ EchoFlow* EchoFlow::open(Context& context, ClientState& client,
 void EchoFlow::send(const netstack::EchoRequest& request) noexcept {
   touch();
   remember(request);
+  FlowTally& tally = origin(request.key.server.address).tally;
+  tally.count(tally.up, request.came_as, context_.now());
+  tally.up.payload += request.payload.size();
   const bool dont_fragment =
       request.dont_fragment && request.payload.size() < request.packet.size();
   if (dont_fragment != dont_fragment_) {
@@ -130,7 +130,7 @@ bool EchoFlow::try_send(const netstack::EchoRequest& request) noexcept {
 }
 
 void EchoFlow::on_refused(const netstack::EchoRequest& request, int error) noexcept {
-  context_.counters.drops.add(base::Drop::host_refused);
+  context_.deny(client_, base::Drop::host_refused);
   const auto icmp = from_errno(error);
   if (icmp && icmp != IcmpError::too_big) context_.stack->send_icmp_error(*icmp, request.packet);
 }
@@ -162,17 +162,17 @@ bool EchoFlow::receive_one() noexcept {
   if (got < 0) return false;
   const int reply = from_.address.is_v4() ? int(ICMP_ECHOREPLY) : int(ICMP6_ECHO_REPLY);
   if (std::size_t(got) < echo_header || buffer[0] != std::byte(reply)) return true;
-  const base::IpAddress origin = base::Endpoint::from_sockaddr(address).address;
+  const base::IpAddress from = base::Endpoint::from_sockaddr(address).address;
   const std::uint16_t sequence = load_be16(buffer.data() + 6);
-  const auto asked = [&](const Sent& s) { return s.to == origin && s.sequence == sequence; };
+  const auto asked = [&](const Sent& s) { return s.to == from && s.sequence == sequence; };
   if (std::none_of(sent_.begin(), sent_.end(), asked)) {
-    context_.counters.drops.add(base::Drop::udp_filtered);
+    context_.deny(client_, base::Drop::udp_filtered);
     return true;
   }
   last_active_ = context_.now();
-  const base::FlowKey key{from_, {origin, 0}, echo_key(from_).protocol};
-  context_.stack->send_echo_reply(key, sequence,
-                                  buffer.subspan(echo_header, std::size_t(got) - echo_header));
+  const base::FlowKey key{from_, {from, 0}, echo_key(from_).protocol};
+  const base::Bytes payload = buffer.subspan(echo_header, std::size_t(got) - echo_header);
+  count_down(from, context_.stack->send_echo_reply(key, sequence, payload), payload.size());
   return true;
 }
 
@@ -197,14 +197,15 @@ void EchoFlow::report(const SocketError& error) noexcept {
 
 base::Time EchoFlow::on_deadline(base::Time now) noexcept {
   const base::Time due = last_active_ + client_.config.limits.echo_idle;
-  if (due > now) return due;
-  close();
+  if (due > now) return std::min(due, run_interim(now));
+  end(FlowRecord::End::idle);
   return base::never;
 }
 
 void EchoFlow::close() noexcept {
   if (closed_) return;
   closed_ = true;
+  for (const Origin& each : origins_) report_end(each, end_);
   host_.reset();
   context_.table.erase(echo_key(from_));
   context_.table.remove(*this);

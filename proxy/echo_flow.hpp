@@ -9,6 +9,7 @@
 
 #include "netstack/stack.hpp"
 #include "proxy/flow.hpp"
+#include "proxy/flow_reporter.hpp"
 #include "proxy/host_socket.hpp"
 
 namespace culvert::proxy {
@@ -26,6 +27,8 @@ class EchoFlow final : public Flow {
   void on_turn() noexcept override {}
   void on_ready(std::uint32_t events) noexcept override;
   base::Time on_deadline(base::Time now) noexcept override;
+  void on_policy() noexcept override;
+  void each_record(const Proxy::EachRecord& each) const override;
 
  private:
   // A request that may still fail; the last ones are kept.
@@ -35,6 +38,12 @@ class EchoFlow final : public Flow {
     netstack::Quote quote;
   };
   static constexpr std::size_t max_sent = 64;
+  // Whom it pings, for the records; the last ones are kept.
+  struct Origin {
+    base::IpAddress address;
+    FlowTally tally;
+  };
+  static constexpr std::size_t max_origins = 16;
 
   static EchoFlow* open(Context& context, ClientState& client,
                         const netstack::EchoRequest& request) noexcept;
@@ -45,6 +54,12 @@ class EchoFlow final : public Flow {
   bool receive_one() noexcept;
   void drain_errors() noexcept;
   void report(const SocketError& error) noexcept;
+  // echo_record.cpp
+  Origin& origin(const base::IpAddress& address);
+  void count_down(const base::IpAddress& from, netstack::Packets sent, std::size_t bytes) noexcept;
+  FlowRecord record(const Origin& origin, FlowRecord::End end) const noexcept;
+  void report_end(const Origin& origin, FlowRecord::End why) noexcept;
+  base::Time run_interim(base::Time now) noexcept;  // returns the next
   int fd() const noexcept { return host_.get(); }
 
   const base::Endpoint from_;  // the port is the client's identifier
@@ -52,6 +67,8 @@ class EchoFlow final : public Flow {
   bool dont_fragment_ = false;
   std::vector<Sent> sent_;
   std::size_t oldest_ = 0;
+  std::vector<Origin> origins_;
+  std::size_t oldest_origin_ = 0;
   FileDescriptor host_;
 };
 

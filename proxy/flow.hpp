@@ -2,11 +2,13 @@
 // turn in which it closed. close() is idempotent.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/ip.hpp"
 #include "base/time.hpp"
 #include "proxy/deadline_wheel.hpp"
+#include "proxy/flow_record.hpp"
 #include "proxy/host_poller.hpp"
 
 namespace culvert::proxy {
@@ -21,8 +23,16 @@ class Flow : public Timed, public HostPoller::Waiter {
   Flow(Context& context, ClientState& client, Kind kind) noexcept
       : context_(context), client_(client), kind_(kind) {}
 
-  // Ends the flow at once, in both directions, and leaves the table.
+  // Ends the flow at once, in both directions, and leaves the table. Its record says why.
   virtual void close() noexcept = 0;
+  void end(FlowRecord::End why) noexcept {
+    end_ = why;
+    close();
+  }
+  // The client's addresses or the egress policy have changed: ends what is no longer allowed.
+  virtual void on_policy() noexcept = 0;
+  // What there is to tell of it now: one record, or one for each origin.
+  virtual void each_record(const std::function<void(const FlowRecord&)>& each) const = 0;
   // Once per loop turn after mark_dirty().
   virtual void on_turn() noexcept = 0;
   // Something happened at the host socket.
@@ -42,6 +52,7 @@ class Flow : public Timed, public HostPoller::Waiter {
   ClientState& client_;
   base::Time last_active_{};
   const Kind kind_;
+  FlowRecord::End end_ = FlowRecord::End::finished;
 
  public:
   AutoUnlink dirty_hook, client_hook;

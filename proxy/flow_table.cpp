@@ -53,29 +53,28 @@ FlowTable::~FlowTable() {
   close_all();
 }
 
-void FlowTable::close_list(FlowList& list) noexcept {
-  while (!list.empty()) list.front().close();
+void FlowTable::end_all(ClientState& client, FlowRecord::End why) noexcept {
+  each_flow(client, [why](Flow& flow) { flow.end(why); });
+}
+
+void FlowTable::apply_policy(ClientState& client) noexcept {
+  each_flow(client, [](Flow& flow) { flow.on_policy(); });
 }
 
 void FlowTable::close_all() noexcept {
-  for (ClientState& client : clients_)
-    close_list(client.tcp), close_list(client.udp), close_list(client.echo);
+  for (ClientState& client : clients_) end_all(client, FlowRecord::End::forced);
   left_.clear();
 }
 
-ClientState& FlowTable::add_client(ClientConfig config, base::PeerCounters& counters,
-                                   base::Time now) {
-  ClientState& client = clients_.emplace_back(std::move(config), counters, now);
+void FlowTable::map_addresses(ClientState& client) {
   for (const base::Prefix& prefix : client.config.addresses) {
     if (by_prefix_.insert_or_assign(prefix, &client).second)
       ++(prefix.address().is_v4() ? lengths4_ : lengths6_)[prefix.length()];
   }
-  return client;
 }
 
-void FlowTable::remove_client(ClientState& client) noexcept {
-  close_list(client.tcp), close_list(client.udp), close_list(client.echo);
-  collect();
+// What another client has taken over stays there.
+void FlowTable::unmap_addresses(const ClientState& client) noexcept {
   for (const base::Prefix& prefix : client.config.addresses) {
     const auto found = by_prefix_.find(prefix);
     if (found == by_prefix_.end() || found->second != &client) continue;
@@ -83,7 +82,40 @@ void FlowTable::remove_client(ClientState& client) noexcept {
     auto& lengths = prefix.address().is_v4() ? lengths4_ : lengths6_;
     if (--lengths[prefix.length()] == 0) lengths.erase(prefix.length());
   }
+}
+
+ClientState& FlowTable::add_client(ClientConfig config, base::PeerCounters& counters,
+                                   base::Time now) {
+  ClientState& client = clients_.emplace_back(std::move(config), counters, now);
+  map_addresses(client);
+  return client;
+}
+
+void FlowTable::remove_client(ClientState& client) noexcept {
+  end_all(client, FlowRecord::End::forced);
+  collect();
+  unmap_addresses(client);
   clients_.remove_if([&](const ClientState& c) { return &c == &client; });
+}
+
+void FlowTable::update_client(ClientState& client, ClientConfig config, base::Time now) {
+  unmap_addresses(client);
+  const Limits before = std::exchange(client.config, std::move(config)).limits;
+  map_addresses(client);
+  const Limits& limits = client.config.limits;
+  if (limits.new_flows_per_second != before.new_flows_per_second ||
+      limits.new_flows_burst != before.new_flows_burst)
+    client.new_flows = {limits.new_flows_per_second, limits.new_flows_burst, now};
+  if (limits.echo_per_second != before.echo_per_second)
+    client.echoes = {limits.echo_per_second, limits.echo_per_second, now};
+}
+
+void FlowTable::set_limits(const Limits& limits, base::Time now) noexcept {
+  if (limits.new_flows_per_second_total != limits_.new_flows_per_second_total)
+    new_flows_ = {limits.new_flows_per_second_total, limits.new_flows_per_second_total, now};
+  limits_ = limits;
+  descriptors_ = descriptor_budget(limits.reserved_descriptors);
+  if (limits_.tcp_flows_total == 0) limits_.tcp_flows_total = descriptors_;
 }
 
 ClientState* FlowTable::find_client(const base::IpAddress& address) const noexcept {
@@ -120,7 +152,7 @@ std::optional<base::Drop> FlowTable::admit_udp(ClientState& client, base::Time n
       has_descriptor())
     return {};
   if (client.udp.empty()) return base::Drop::flow_cap;
-  client.udp.front().close();
+  client.udp.front().end(FlowRecord::End::lack);
   return {};
 }
 
@@ -129,7 +161,7 @@ std::optional<base::Drop> FlowTable::admit_echo(ClientState& client, base::Time 
   if (!admit_rate(client, now)) return base::Drop::flow_rate;
   if (client.echo_open < echo_flows && has_descriptor()) return {};
   if (client.echo.empty()) return base::Drop::flow_cap;
-  client.echo.front().close();
+  client.echo.front().end(FlowRecord::End::lack);
   return {};
 }
 

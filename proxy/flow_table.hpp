@@ -42,6 +42,22 @@ class FlowTable {
 
   ClientState& add_client(ClientConfig config, base::PeerCounters& counters, base::Time now);
   void remove_client(ClientState& client) noexcept;
+  // Its flows are left to apply_policy().
+  void update_client(ClientState& client, ClientConfig config, base::Time now);
+  void set_limits(const Limits& limits, base::Time now) noexcept;
+  // Ends the client's flows that are no longer allowed.
+  static void apply_policy(ClientState& client) noexcept;
+  static void end_all(ClientState& client, FlowRecord::End why) noexcept;
+  template <class F>
+  void each_client(F&& each) {
+    for (ClientState& client : clients_) each(client);
+  }
+  // `each` may end the flow it is given.
+  template <class Client, class F>
+  static void each_flow(Client& client, F&& each) {
+    for (auto* list : {&client.tcp, &client.udp, &client.echo})
+      for (auto at = list->begin(); at != list->end();) each(*at++);
+  }
   // By the longest of all clients' prefixes that hold `address`.
   ClientState* find_client(const base::IpAddress& address) const noexcept;
 
@@ -80,7 +96,8 @@ class FlowTable {
   bool has_descriptor() const noexcept { return flows() < descriptors_; }
   std::size_t tcp_cap(const ClientState& client) const noexcept;
   bool admit_rate(ClientState& client, base::Time now) noexcept;
-  static void close_list(FlowList& list) noexcept;
+  void map_addresses(ClientState& client);
+  void unmap_addresses(const ClientState& client) noexcept;
 
   struct PrefixHash {
     std::size_t operator()(const base::Prefix& p) const noexcept {

@@ -87,8 +87,7 @@ bool ForwardListener::accept_one(FileDescriptor accepted, const base::Endpoint& 
   }
   if (const auto refused = context_.table.admit_tcp(*client, context_.now())) {
     set_close_with_reset(accepted.get());
-    client->counters.denied.add();
-    context_.counters.drops.add(*refused);
+    context_.deny(*client, *refused);
     return true;
   }
   const base::FlowKey key{forward_.to, seen_as(remote), base::Protocol::tcp};

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "proxy/flow.hpp"
+#include "proxy/flow_reporter.hpp"
 #include "proxy/flow_table.hpp"
 #include "proxy/host_socket.hpp"
 #include "proxy/proxy.hpp"
@@ -30,7 +31,7 @@ class ForwardListener final : public Timed, public std::enable_shared_from_this<
   base::Time on_deadline(base::Time now) noexcept override;
 
   // A datagram of the client's that answers a remote, from the address `local` that it asked.
-  void send_to_remote(const base::Endpoint& remote, const base::IpAddress& local,
+  bool send_to_remote(const base::Endpoint& remote, const base::IpAddress& local,
                       base::Bytes payload) noexcept;
   void forget(const base::Endpoint& remote) noexcept { flows_.erase(remote); }
 
@@ -60,19 +61,24 @@ class ForwardFlow final : public Flow {
               const base::FlowKey& key, const base::Endpoint& remote) noexcept;
 
   void to_client(const UdpReceiver::Received& received) noexcept;
-  void to_remote(base::Bytes payload) noexcept;
+  void to_remote(const netstack::UdpDatagram& datagram) noexcept;
 
   void close() noexcept override;
   void on_turn() noexcept override {}
   void on_ready(std::uint32_t) noexcept override {}  // the listener owns the socket
   base::Time on_deadline(base::Time now) noexcept override;
+  void on_policy() noexcept override;
+  void each_record(const Proxy::EachRecord& each) const override;
 
  private:
+  FlowRecord record(FlowRecord::End end) const noexcept;
+
   std::shared_ptr<ForwardListener> listener_;
   const base::FlowKey key_;
   const base::Endpoint remote_;
   base::IpAddress local_;  // that the remote asked last
   bool closed_ = false;
+  FlowTally tally_;
 };
 
 }  // namespace culvert::proxy

@@ -47,7 +47,7 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
     return nullptr;
   }
   if (const auto refused = context_.table.admit_udp(*client, context_.now())) {
-    context_.counters.drops.add(*refused);
+    context_.deny(*client, *refused);
     return nullptr;
   }
   const base::FlowKey key{forward_.to, seen_as(remote), base::Protocol::udp};
@@ -64,7 +64,7 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
   return nullptr;
 }
 
-void ForwardListener::send_to_remote(const base::Endpoint& remote, const base::IpAddress& local,
+bool ForwardListener::send_to_remote(const base::Endpoint& remote, const base::IpAddress& local,
                                      base::Bytes payload) noexcept {
   sockaddr_storage address;
   socklen_t size = remote.to_sockaddr(address);
@@ -87,8 +87,7 @@ void ForwardListener::send_to_remote(const base::Endpoint& remote, const base::I
   SendControl control(remote.address, -1, -1);
   if (local) control.pin_source(local, is_ipv6_);
   control.attach(message);
-  if (::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-    context_.counters.drops.add(base::Drop::host_refused);
+  return ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
 ForwardFlow::ForwardFlow(Context& context, ClientState& client,
@@ -97,31 +96,61 @@ ForwardFlow::ForwardFlow(Context& context, ClientState& client,
     : Flow(context, client, Kind::udp),
       listener_(std::move(listener)),
       key_(key),
-      remote_(remote) {}
+      remote_(remote) {
+  tally_.span = context.reporter.begin(context.now());
+}
 
 void ForwardFlow::to_client(const UdpReceiver::Received& received) noexcept {
   touch();
   local_ = received.to;
-  if (context_.may_pass(client_, Direction::down, received.data.size()))
-    context_.stack->send_udp(key_, received.data, received.ecn);
+  if (!context_.may_pass(client_, Direction::down, received.data.size())) return;
+  tally_.count(tally_.down, context_.stack->send_udp(key_, received.data, received.ecn),
+               context_.now());
+  tally_.down.payload += received.data.size();
+  client_.counters.udp_down.add(received.data.size());
 }
 
-void ForwardFlow::to_remote(base::Bytes payload) noexcept {
+void ForwardFlow::to_remote(const netstack::UdpDatagram& datagram) noexcept {
   touch();
-  if (context_.may_pass(client_, Direction::up, payload.size()))
-    listener_->send_to_remote(remote_, local_, payload);
+  tally_.count(tally_.up, datagram.came_as, context_.now());
+  if (!context_.may_pass(client_, Direction::up, datagram.payload.size())) return;
+  if (!listener_->send_to_remote(remote_, local_, datagram.payload))
+    return context_.deny(client_, base::Drop::host_refused);
+  tally_.up.payload += datagram.payload.size();
+  client_.counters.udp_up.add(datagram.payload.size());
+}
+
+FlowRecord ForwardFlow::record(FlowRecord::End end) const noexcept {
+  FlowRecord record = context_.reporter.describe(client_, key_, tally_, context_.now());
+  record.end = end;
+  const bool over = end != FlowRecord::End::none && end != FlowRecord::End::interim;
+  record.state = over ? FlowRecord::State::closed : FlowRecord::State::open;
+  record.forward = true;
+  return record;
+}
+
+void ForwardFlow::each_record(const Proxy::EachRecord& each) const {
+  if (!closed_) each(record(FlowRecord::End::none));
+}
+
+// Egress rules are about what a client opens.
+void ForwardFlow::on_policy() noexcept {
+  if (context_.table.find_client(key_.client.address) != &client_) end(FlowRecord::End::forced);
 }
 
 base::Time ForwardFlow::on_deadline(base::Time now) noexcept {
   const base::Time due = last_active_ + client_.config.limits.udp_idle;
-  if (due > now) return due;
-  close();
+  if (context_.reporter.take_interim(tally_.span, tally_.last, now))
+    context_.reporter.push(record(FlowRecord::End::interim));
+  if (due > now) return std::min(due, context_.reporter.next_interim(tally_.span));
+  end(FlowRecord::End::idle);
   return base::never;
 }
 
 void ForwardFlow::close() noexcept {
   if (closed_) return;
   closed_ = true;
+  if (context_.reporter.wanted()) context_.reporter.push(record(end_));
   context_.table.erase(key_);
   listener_->forget(remote_);
   context_.table.remove(*this);

@@ -35,10 +35,8 @@ struct Proxy::Impl final : netstack::Stack::Events {
     if (stack.is_own(key.server.address)) return syn.reset();
     ClientState* client = context.table.find_client(key.client.address);
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
-    if (const auto refused = context.table.admit_tcp(*client, context.now())) {
-      client->counters.denied.add();
-      return context.counters.drops.add(*refused);
-    }
+    if (const auto refused = context.table.admit_tcp(*client, context.now()))
+      return context.deny(*client, *refused);
     if (!context.may_reach(*client, key.server, base::Protocol::tcp))
       return syn.reject(IcmpError::prohibited);
     TcpFlow::dial(context, *client, std::move(syn));
@@ -47,7 +45,7 @@ struct Proxy::Impl final : netstack::Stack::Events {
   void on_udp(const netstack::UdpDatagram& datagram) noexcept override {
     if (has_udp_forwards)
       if (Flow* flow = context.table.find(datagram.key))
-        return static_cast<ForwardFlow*>(flow)->to_remote(datagram.payload);
+        return static_cast<ForwardFlow*>(flow)->to_remote(datagram);
     if (stack.is_own(datagram.key.server.address))
       return stack.send_icmp_error(IcmpError::port_unreachable, datagram.packet);
     ClientState* client = context.table.find_client(datagram.key.client.address);
@@ -112,6 +110,43 @@ Client& Proxy::add_client(ClientConfig config, base::PeerCounters& counters, bas
 void Proxy::remove_client(Client& client) noexcept {
   impl_->context.table.remove_client(static_cast<ClientState&>(client));
   impl_->stack.flush(impl_->context.now());
+}
+
+void Proxy::update_client(Client& client, ClientConfig config) {
+  auto& state = static_cast<ClientState&>(client);
+  impl_->context.table.update_client(state, std::move(config), impl_->context.now());
+  FlowTable::apply_policy(state);
+  impl_->stack.flush(impl_->context.now());
+  impl_->context.table.collect();
+}
+
+void Proxy::update_policy(EgressRules global, Limits limits) {
+  Context& context = impl_->context;
+  context.config.egress = std::move(global);
+  context.config.limits = limits;
+  context.policy =
+      EgressPolicy(context.config.egress, context.config.own, context.config.listen_ports);
+  context.table.set_limits(limits, context.now());
+  context.table.each_client([](ClientState& client) { FlowTable::apply_policy(client); });
+  impl_->stack.flush(context.now());
+  context.table.collect();
+}
+
+Client* Proxy::find_client_by_slot(std::uint32_t slot) const noexcept {
+  Client* found = nullptr;
+  impl_->context.table.each_client([&](ClientState& client) {
+    if (client.config.slot == slot) found = &client;
+  });
+  return found;
+}
+
+void Proxy::list_flows(const EachRecord& each) const {
+  impl_->context.table.each_client([&](ClientState& client) { list_flows(client, each); });
+}
+
+void Proxy::list_flows(const Client& client, const EachRecord& each) const {
+  FlowTable::each_flow(static_cast<const ClientState&>(client),
+                       [&](const Flow& flow) { flow.each_record(each); });
 }
 
 void Proxy::add_forward(Forward forward) {

@@ -61,7 +61,19 @@ class Proxy {
 
   Client& add_client(ClientConfig config, base::PeerCounters& counters, base::Time now);
   void remove_client(Client& client) noexcept;  // resets its flows
+  // New addresses, policy and limits hold at once. Flows that they deny are reset; no other flow,
+  // and no other client, notices. Where an address moves to another client, that one may be updated
+  // before or after.
+  void update_client(Client& client, ClientConfig config);
+  // The same of the global rules, and of the limits that are a worker's.
+  void update_policy(EgressRules global, Limits limits);
+  Client* find_client_by_slot(std::uint32_t slot) const noexcept;
   void add_forward(Forward forward);
+
+  // What is open now, with what it has carried so far (FlowRecord::End::none).
+  using EachRecord = std::function<void(const FlowRecord&)>;
+  void list_flows(const EachRecord& each) const;
+  void list_flows(const Client& client, const EachRecord& each) const;
 
   // An inner packet from the tunnel.
   void input(base::Packet packet, base::Time now) noexcept;

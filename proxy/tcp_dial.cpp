@@ -15,10 +15,10 @@ using netstack::IcmpError;
 // A SYN with less is not from an application but from a traceroute: the dial gets the same TTL.
 constexpr int traceroute_ttl = 32;
 
-void refuse_without_flow(Context& context, netstack::PendingSyn& syn, int error) noexcept {
+void refuse_without_flow(Context& context, ClientState& client, netstack::PendingSyn& syn,
+                         int error) noexcept {
   context.counters.dials_failed.add();
-  context.counters.drops.add(is_local_shortage(error) ? base::Drop::flow_cap
-                                                      : base::Drop::dial_failed);
+  context.deny(client, is_local_shortage(error) ? base::Drop::flow_cap : base::Drop::dial_failed);
   if (is_local_shortage(error)) return;
   if (const auto icmp = from_errno(error)) syn.reject(*icmp);
 }
@@ -28,7 +28,7 @@ void refuse_without_flow(Context& context, netstack::PendingSyn& syn, int error)
 void TcpFlow::dial(Context& context, ClientState& client, netstack::PendingSyn syn) noexcept try {
   const base::IpAddress& target = syn.key().server.address;
   FileDescriptor host = open_socket(target, SOCK_STREAM);
-  if (!host) return refuse_without_flow(context, syn, errno);
+  if (!host) return refuse_without_flow(context, client, syn, errno);
   auto flow = std::make_unique<TcpFlow>(context, client, std::move(host));
   TcpFlow& dialling = *flow;
   context.table.add(std::move(flow), context.now() + client.config.limits.tcp_dial, context.now());
@@ -81,7 +81,7 @@ void TcpFlow::on_dial_ended(int error) noexcept {
 void TcpFlow::on_dial_failed(int error) noexcept {
   context_.counters.dials_failed.add();
   if (is_local_shortage(error)) {
-    context_.counters.drops.add(base::Drop::dial_failed);
+    context_.deny(client_, base::Drop::dial_failed);
     return close();  // silence: the client tries again
   }
   // A router or the origin said so by ICMP: the client hears it from there.
@@ -124,6 +124,7 @@ void TcpFlow::carry_to_client(Context& context, ClientState& client, FileDescrip
   auto owned = std::make_unique<TcpFlow>(context, client, std::move(accepted));
   TcpFlow& flow = *owned;
   flow.state_ = State::handshake;
+  flow.forward_ = true;
   context.table.add(std::move(owned), context.now() + client.config.limits.tcp_dial, context.now());
   if (context.poller.add_for_changes(flow.fd(), flow))
     flow.connection_ = context.stack->connect(key, flow);

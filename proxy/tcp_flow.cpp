@@ -26,6 +26,7 @@ TcpFlow::TcpFlow(Context& context, ClientState& client, FileDescriptor host)
     : Flow(context, client, Kind::tcp),
       started_(context.now()),
       last_progress_(context.now()),
+      span_(context.reporter.begin(context.now())),
       down_(context.chunks),
       host_(std::move(host)) {}
 
@@ -92,6 +93,8 @@ std::size_t TcpFlow::write_up(std::size_t most) noexcept {
     }
     wrote_ = true;
     last_active_ = context_.now();
+    payload_up_ += std::size_t(sent);
+    client_.counters.tcp_up.add(std::size_t(sent));
     up_.drop_front(std::size_t(sent));
     if (connection_ && !connection_over_) connection_->consumed(std::size_t(sent));
     done += std::size_t(sent);
@@ -175,6 +178,8 @@ Moved TcpFlow::read_down(std::size_t most) noexcept {
       return {done};
     }
     last_active_ = context_.now();
+    payload_down_ += std::size_t(got);
+    client_.counters.tcp_down.add(std::size_t(got));
     done += std::size_t(got);
     if (!send_unsent()) return {done};
     // There was no more. An end that has been told already is not told again: it must be read.
@@ -252,8 +257,11 @@ void TcpFlow::close() noexcept {
   if (state_ == State::closed) return;
   if (dial_counted_) context_.table.dial_ended(client_);
   dial_counted_ = false;
+  if (connection_) connection_->abort();
+  report_end();
   state_ = State::closed;
   connection_.reset();
+  if (syn_ && *syn_ && end_ == FlowRecord::End::forced) syn_->reset();
   syn_.reset();
   unsent_ = {};
   down_.clear();
@@ -290,9 +298,9 @@ base::Time TcpFlow::on_deadline(base::Time now) noexcept {
     if (now - started_ > keep_alive_after && host_ && !std::exchange(keeps_alive_, true))
       set_option(fd(), SOL_SOCKET, SO_KEEPALIVE, 1);
   }
-  if (due > now) return due;
+  if (due > now) return std::min(due, run_interim(now));
   if (state_ == State::dialling) context_.counters.dials_failed.add();
-  close();
+  end(FlowRecord::End::idle);
   return base::never;
 }
 

@@ -20,6 +20,7 @@
 #include "netstack/stack.hpp"
 #include "proxy/down_buffer.hpp"
 #include "proxy/flow.hpp"
+#include "proxy/flow_reporter.hpp"
 #include "proxy/host_socket.hpp"
 #include "proxy/shaper.hpp"
 
@@ -40,6 +41,8 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   void on_turn() noexcept override;
   void on_ready(std::uint32_t events) noexcept override;
   base::Time on_deadline(base::Time now) noexcept override;
+  void on_policy() noexcept override;
+  void each_record(const Proxy::EachRecord& each) const override;
 
  private:
   enum class State : std::uint8_t { dialling, handshake, open, draining, closed };
@@ -52,6 +55,14 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   void on_dial_ended(int error) noexcept;
   void on_dial_failed(int error) noexcept;
   void start_handshake() noexcept;
+
+  // tcp_record.cpp
+  const base::FlowKey* key() const noexcept;
+  const netstack::TcpTraffic& traffic() const noexcept;
+  FlowRecord record(FlowRecord::End end) const noexcept;
+  FlowRecord::State shown_state() const noexcept;
+  base::Time run_interim(base::Time now) noexcept;  // returns the next
+  void report_end() noexcept;
 
   // netstack::TcpConnection::Events
   void on_established() noexcept override;
@@ -90,7 +101,10 @@ class TcpFlow final : public Flow, private netstack::TcpConnection::Events {
   bool readable_ = false, writable_ = false;
   bool host_ended_ = false;  // nothing follows what there is to read
   bool wrote_ = false, no_delay_ = false, keeps_alive_ = false;
+  bool forward_ = false;
   base::Time started_, last_progress_;
+  FlowSpan span_;
+  std::uint64_t payload_up_ = 0, payload_down_ = 0;
 
   std::optional<netstack::PendingSyn> syn_;
   netstack::Chain up_;

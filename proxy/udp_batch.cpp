@@ -31,18 +31,18 @@ bool UdpBatch::add(Queue& queue, OutgoingDatagram datagram, base::Bytes payload)
 std::uint32_t UdpBatch::add_run(std::uint32_t first) noexcept {
   const OutgoingDatagram& head = item(first);
   Message& message = message_[messages_];
-  message = {first, 0};
+  message = {.first = first};
   const std::size_t first_part = parts_;
-  std::size_t bytes = 0;
   std::uint32_t index = first;
   while (index != 0) {
     const OutgoingDatagram& d = item(index);
     const bool fits = message.count == 0 ||
                       (can_segment_ && d.size > 0 && d.size <= head.size && d.same_path(head) &&
-                       message.count < max_segments && bytes + d.size <= max_run_bytes);
+                       message.count < max_segments &&
+                       message.bytes + d.size <= max_run_bytes);
     if (!fits) break;
     iovecs_[parts_++] = {arena_.get() + d.offset, d.size};
-    bytes += d.size;
+    message.bytes += d.size;
     ++message.count;
     index = d.next;
     if (d.size < head.size) break;  // only the last may be shorter

@@ -53,9 +53,10 @@ class UdpBatch {
   bool add(Queue& queue, OutgoingDatagram datagram, base::Bytes payload) noexcept;
   // Sends a queue on `fd`. `set_to` is how the socket is set, and is kept so. What the host does
   // not take goes to on_refused(datagram, error, how many of the same), which returns true to have
-  // it tried once more.
-  template <class OnRefused>
-  void send(Queue& queue, int fd, Fragments& set_to, OnRefused&& on_refused) noexcept;
+  // it tried once more; what it took to on_sent(datagram, how many to the same, their bytes).
+  template <class OnRefused, class OnSent>
+  void send(Queue& queue, int fd, Fragments& set_to, OnRefused&& on_refused,
+            OnSent&& on_sent) noexcept;
   void clear() noexcept { items_.clear(), used_ = 0; }
   bool empty() const noexcept { return items_.empty(); }
 
@@ -68,7 +69,7 @@ class UdpBatch {
 
   struct Message {
     std::uint32_t first = 0;  // index + 1
-    std::size_t count = 0;
+    std::size_t count = 0, bytes = 0;
   };
 
   // Fills the messages from `first` on, as long as one rule serves them; returns the index + 1 of
@@ -77,8 +78,9 @@ class UdpBatch {
   std::uint32_t add_run(std::uint32_t first) noexcept;
   int send_single(const OutgoingDatagram& datagram, int fd) noexcept;
   OutgoingDatagram& item(std::uint32_t index) noexcept { return items_[index - 1]; }
-  template <class OnRefused>
-  void send_one_by_one(const Message& message, int fd, OnRefused& on_refused) noexcept;
+  template <class OnRefused, class OnSent>
+  void send_one_by_one(const Message& message, int fd, OnRefused& on_refused,
+                       OnSent& on_sent) noexcept;
 
   std::unique_ptr<std::byte[]> arena_;
   std::size_t used_ = 0;
@@ -93,8 +95,9 @@ class UdpBatch {
   std::array<iovec, max_messages * max_segments> iovecs_;
 };
 
-template <class OnRefused>
-void UdpBatch::send_one_by_one(const Message& message, int fd, OnRefused& on_refused) noexcept {
+template <class OnRefused, class OnSent>
+void UdpBatch::send_one_by_one(const Message& message, int fd, OnRefused& on_refused,
+                               OnSent& on_sent) noexcept {
   std::uint32_t index = message.first;
   for (std::size_t i = 0; i < message.count; ++i, index = item(index).next) {
     int error = send_single(item(index), fd);
@@ -103,11 +106,13 @@ void UdpBatch::send_one_by_one(const Message& message, int fd, OnRefused& on_ref
       error = send_single(item(index), fd);
       if (error) on_refused(item(index), error, 1);
     }
+    if (!error) on_sent(item(index), 1, item(index).size);
   }
 }
 
-template <class OnRefused>
-void UdpBatch::send(Queue& queue, int fd, Fragments& set_to, OnRefused&& on_refused) noexcept {
+template <class OnRefused, class OnSent>
+void UdpBatch::send(Queue& queue, int fd, Fragments& set_to, OnRefused&& on_refused,
+                    OnSent&& on_sent) noexcept {
   std::uint32_t next = queue.first;
   queue = {};
   while (next != 0) {
@@ -122,14 +127,17 @@ void UdpBatch::send(Queue& queue, int fd, Fragments& set_to, OnRefused&& on_refu
       const int sent = ::sendmmsg(fd, headers_.data() + done, unsigned(messages_ - done),
                                   MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent > 0) {
-        done += std::size_t(sent);
+        for (int i = 0; i < sent; ++i) {
+          const Message& message = message_[done++];
+          on_sent(item(message.first), message.count, message.bytes);
+        }
       } else if (is_full(errno)) {
         // Asking for each of them would cost most when there is least time.
         const Message& message = message_[done];
         if (!on_refused(item(message.first), errno, message.count)) ++done;
       } else {
         // One datagram's error must not harm the rest.
-        send_one_by_one(message_[done++], fd, on_refused);
+        send_one_by_one(message_[done++], fd, on_refused, on_sent);
       }
     }
   }

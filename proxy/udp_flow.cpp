@@ -53,13 +53,11 @@ void UdpFlow::carry(Context& context, ClientState& client,
   }
   if (!context.may_reach(client, datagram.key.server, base::Protocol::udp))
     return context.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
-  if (const auto refused = context.table.admit_udp(client, context.now())) {
-    client.counters.denied.add();
-    return context.counters.drops.add(*refused);
-  }
+  if (const auto refused = context.table.admit_udp(client, context.now()))
+    return context.deny(client, *refused);
   flow = open(context, client, datagram);
   if (!flow) return;
-  flow->targets_.insert(datagram.key.server).checked = context.now();
+  flow->add_target(datagram.key.server).checked = context.now();
   flow->send(datagram);
 } catch (const std::exception&) {
   context.counters.drops.add(base::Drop::no_buffer);
@@ -70,8 +68,7 @@ UdpFlow* UdpFlow::open(Context& context, ClientState& client,
   const base::Endpoint& from = datagram.key.client;
   FileDescriptor host = open_socket(from.address, SOCK_DGRAM);
   if (!host) {
-    context.counters.drops.add(is_local_shortage(errno) ? base::Drop::flow_cap
-                                                        : base::Drop::host_refused);
+    context.deny(client, is_local_shortage(errno) ? base::Drop::flow_cap : base::Drop::host_refused);
     return nullptr;
   }
   const base::IpAddress& source = context.source_for(from.address);
@@ -79,7 +76,7 @@ UdpFlow* UdpFlow::open(Context& context, ClientState& client,
   const bool has_port = from.port >= 1024 && bind_to(host.get(), {local, from.port}) == 0;
   // Without a source address the first send chooses the port.
   if (!has_port && source && bind_to(host.get(), {source, 0}) != 0) {
-    context.counters.drops.add(base::Drop::host_refused);
+    context.deny(client, base::Drop::host_refused);
     return nullptr;
   }
   set_receive_errors(host.get(), from.address, true);
@@ -106,12 +103,13 @@ void UdpFlow::hear_ecn() noexcept {
 bool UdpFlow::may_send(const netstack::UdpDatagram& datagram) noexcept {
   const base::Endpoint& server = datagram.key.server;
   Targets::Target* target = targets_.find(server);
-  if (target && context_.now() - target->checked < check_time) return true;
+  if (target && !target->is_stranger() && context_.now() - target->checked < check_time)
+    return true;
   if (!context_.may_reach(client_, server, base::Protocol::udp)) {
     context_.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
     return false;
   }
-  (target ? *target : targets_.insert(server)).checked = context_.now();
+  (target ? *target : add_target(server)).checked = context_.now();
   return true;
 }
 
@@ -119,10 +117,11 @@ bool UdpFlow::may_send(const netstack::UdpDatagram& datagram) noexcept {
 
 void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
   touch();
+  Targets::Target* const target = targets_.find(datagram.key.server);
+  if (target) target->tally.count(target->tally.up, datagram.came_as, context_.now());
   if (!context_.may_pass(client_, Direction::up, datagram.payload.size())) return;
   only_dns_ = only_dns_ && datagram.key.server.port == 53;
-  if (Targets::Target* target = targets_.find(datagram.key.server))
-    target->quote = netstack::Quote(datagram.packet);
+  if (target) target->quote = netstack::Quote(datagram.packet);
   if (datagram.ttl < traceroute_ttl) probes_.add(datagram, context_.now());
   if ((datagram.tos & 3) && !hears_ecn_) hear_ecn();
   OutgoingDatagram out;
@@ -133,24 +132,29 @@ void UdpFlow::send(const netstack::UdpDatagram& datagram) noexcept {
   if (!context_.batch.add(queue_, out, datagram.payload)) {
     context_.flush_datagrams();
     if (!context_.batch.add(queue_, out, datagram.payload))
-      return context_.counters.drops.add(base::Drop::host_refused);
+      return context_.deny(client_, base::Drop::host_refused);
   }
   mark_dirty();
 }
 
 void UdpFlow::on_turn() noexcept {
-  if (closed_) return;
-  context_.batch.send(queue_, fd(), fragments_,
-                      [this](const OutgoingDatagram& d, int error, std::size_t count) {
-                        return UdpBatch::is_full(error) ? on_full(count) : on_refused(d, error);
-                      });
+  if (!closed_) send_queue();
+}
+
+void UdpFlow::send_queue() noexcept {
+  context_.batch.send(
+      queue_, fd(), fragments_,
+      [this](const OutgoingDatagram& d, int error, std::size_t count) {
+        return UdpBatch::is_full(error) ? on_full(count) : on_refused(d, error);
+      },
+      [this](const OutgoingDatagram& d, std::size_t, std::size_t bytes) { count_up(d.to, bytes); });
 }
 
 // What a client sends in one turn may be more than the usual buffer holds.
 bool UdpFlow::on_full(std::size_t count) noexcept {
   if (!std::exchange(sends_much_, true) && set_option(fd(), SOL_SOCKET, SO_SNDBUF, busy_buffer))
     return true;
-  context_.counters.drops.add(base::Drop::host_refused, count);
+  context_.deny(client_, base::Drop::host_refused, count);
   return false;
 }
 
@@ -162,7 +166,7 @@ bool UdpFlow::on_refused(const OutgoingDatagram& datagram, int error) noexcept {
     explained = true;
   }
   if (explained) return error != EMSGSIZE;
-  context_.counters.drops.add(base::Drop::host_refused);
+  context_.deny(client_, base::Drop::host_refused);
   const auto icmp = from_errno(error);
   const Targets::Target* target = targets_.find(datagram.to);
   if (icmp && icmp != IcmpError::too_big && target)
@@ -204,24 +208,22 @@ void UdpFlow::become_busy() noexcept {
 }
 
 void UdpFlow::deliver(const UdpReceiver::Received& received) noexcept {
-  if (!client_.config.full_cone && !targets_.contacted(received.from.address)) {
-    client_.counters.denied.add();
-    return context_.counters.drops.add(base::Drop::udp_filtered);
-  }
+  if (!client_.config.full_cone && !targets_.contacted(received.from.address))
+    return context_.deny(client_, base::Drop::udp_filtered);
   touch();
   const base::FlowKey key{from_, received.from, base::Protocol::udp};
-  if (received.data.empty()) return deliver_one(key, {}, received.ecn);
-  for (base::Bytes rest = received.data; !rest.empty();) {
-    const std::size_t size = std::min(rest.size(), received.segment);
-    deliver_one(key, rest.first(size), received.ecn);
-    rest = rest.subspan(size);
-  }
+  base::Bytes rest = received.data;
+  do {
+    const base::Bytes datagram = rest.first(std::min(rest.size(), received.segment));
+    deliver_one(key, datagram, received.ecn);
+    rest = rest.subspan(datagram.size());
+  } while (!rest.empty());
 }
 
 void UdpFlow::deliver_one(const base::FlowKey& key, base::Bytes payload,
                           std::uint8_t ecn) noexcept {
   if (context_.may_pass(client_, Direction::down, payload.size()))
-    context_.stack->send_udp(key, payload, ecn);
+    count_down(key.server, context_.stack->send_udp(key, payload, ecn), payload.size());
 }
 
 void UdpFlow::drain_errors() noexcept {
@@ -250,16 +252,16 @@ base::Duration UdpFlow::idle_time() const noexcept {
 
 base::Time UdpFlow::on_deadline(base::Time now) noexcept {
   const base::Time due = last_active_ + idle_time();
-  if (due > now) return due;
-  close();
+  if (due > now) return std::min(due, run_interim(now));
+  end(FlowRecord::End::idle);
   return base::never;
 }
 
 void UdpFlow::close() noexcept {
   if (closed_) return;
   closed_ = true;
-  if (!queue_.empty())
-    context_.batch.send(queue_, fd(), fragments_, [](auto&, int, std::size_t) { return false; });
+  if (!queue_.empty() && end_ != FlowRecord::End::forced) send_queue();
+  for (const Targets::Target& target : targets_.all()) report_end(target, end_);
   host_.reset();
   down_side_.leave();
   context_.table.erase(mapping_key(from_));

@@ -7,11 +7,12 @@
 #pragma once
 
 #include <array>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "netstack/stack.hpp"
 #include "proxy/flow.hpp"
+#include "proxy/flow_reporter.hpp"
 #include "proxy/host_socket.hpp"
 #include "proxy/shaper.hpp"
 #include "proxy/udp_batch.hpp"
@@ -27,14 +28,29 @@ class Targets {
   struct Target {
     base::Endpoint endpoint;
     netstack::Quote quote;
-    base::Time checked{};  // when the egress policy was asked
+    base::Time checked = base::Time::min();  // when the egress policy was asked; min: never
+    FlowTally tally;
+    bool is_stranger() const noexcept { return checked == base::Time::min(); }
   };
 
   Target* find(const base::Endpoint& endpoint) noexcept;
   // By address alone: the one used last. Errors of this host's own kernel carry no port.
   Target* find_address(const base::IpAddress& address) noexcept;
   Target& insert(const base::Endpoint& endpoint);
+  // What insert() would take the place of.
+  const Target* next_to_go() const noexcept;
   bool contacted(const base::IpAddress& address) const noexcept;
+  std::vector<Target>& all() noexcept { return targets_; }
+  const std::vector<Target>& all() const noexcept { return targets_; }
+  // Forgets all that are not `allowed`, those that fell out by the port they were last known with.
+  template <class Allowed>
+  void keep(Allowed&& allowed) noexcept {
+    std::erase_if(targets_, [&](const Target& t) { return !allowed(t.endpoint); });
+    std::erase_if(contacted_, [&](const auto& c) {
+      return !allowed({c.first, c.second});
+    });
+    oldest_ = recent_ = 0;
+  }
 
  private:
   static constexpr std::size_t max_targets = 32;
@@ -42,7 +58,7 @@ class Targets {
   std::vector<Target> targets_;
   std::size_t oldest_ = 0;
   std::size_t recent_ = 0;
-  std::unordered_set<base::IpAddress, base::IpAddressHash> contacted_;
+  std::unordered_map<base::IpAddress, std::uint16_t, base::IpAddressHash> contacted_;  // and port
 };
 
 // The datagrams of a traceroute: several are under way at a time, to one endpoint or to many, and
@@ -84,13 +100,25 @@ class UdpFlow final : public Flow {
   void on_turn() noexcept override;
   void on_ready(std::uint32_t events) noexcept override;
   base::Time on_deadline(base::Time now) noexcept override;
+  void on_policy() noexcept override;
+  void each_record(const Proxy::EachRecord& each) const override;
 
  private:
+  // udp_record.cpp
+  FlowRecord record(const Targets::Target& target, FlowRecord::End end) const noexcept;
+  void report_end(const Targets::Target& target, FlowRecord::End why) noexcept;
+  Targets::Target& add_target(const base::Endpoint& origin);
+  void count_up(const base::Endpoint& origin, std::size_t bytes) noexcept;
+  void count_down(const base::Endpoint& origin, netstack::Packets sent,
+                  std::size_t bytes) noexcept;
+  base::Time run_interim(base::Time now) noexcept;  // returns the next
+
   static UdpFlow* open(Context& context, ClientState& client,
                        const netstack::UdpDatagram& datagram) noexcept;
   void hear_ecn() noexcept;
   bool may_send(const netstack::UdpDatagram& datagram) noexcept;
   void send(const netstack::UdpDatagram& datagram) noexcept;
+  void send_queue() noexcept;
   bool on_full(std::size_t count) noexcept;
   bool on_refused(const OutgoingDatagram& datagram, int error) noexcept;
   Moved read_down(std::size_t most) noexcept;

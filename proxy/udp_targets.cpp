@@ -15,28 +15,35 @@ Targets::Target* Targets::find(const base::Endpoint& endpoint) noexcept {
 }
 
 Targets::Target* Targets::find_address(const base::IpAddress& address) noexcept {
-  if (recent_ < targets_.size() && targets_[recent_].endpoint.address == address)
+  if (recent_ < targets_.size() && targets_[recent_].endpoint.address == address &&
+      !targets_[recent_].is_stranger())
     return &targets_[recent_];
   for (Target& target : targets_)
-    if (target.endpoint.address == address) return &target;
+    if (target.endpoint.address == address && !target.is_stranger()) return &target;
   return nullptr;
+}
+
+const Targets::Target* Targets::next_to_go() const noexcept {
+  return targets_.size() < max_targets ? nullptr : &targets_[oldest_];
 }
 
 Targets::Target& Targets::insert(const base::Endpoint& endpoint) {
   if (targets_.size() < max_targets) {
     recent_ = targets_.size();
-    return targets_.emplace_back(Target{endpoint, {}, {}});
+    return targets_.emplace_back(Target{.endpoint = endpoint, .quote = {}, .tally = {}});
   }
   if (contacted_.size() >= max_contacted) contacted_.erase(contacted_.begin());
   recent_ = oldest_;
   oldest_ = (oldest_ + 1) % max_targets;
   Target& target = targets_[recent_];
-  contacted_.insert(target.endpoint.address);
-  return target = Target{endpoint, {}, {}};
+  if (!target.is_stranger()) contacted_[target.endpoint.address] = target.endpoint.port;
+  return target = Target{.endpoint = endpoint, .quote = {}, .tally = {}};
 }
 
 bool Targets::contacted(const base::IpAddress& address) const noexcept {
-  const auto same = [&](const Target& t) { return t.endpoint.address == address; };
+  const auto same = [&](const Target& t) {
+    return !t.is_stranger() && t.endpoint.address == address;
+  };
   return std::any_of(targets_.begin(), targets_.end(), same) || contacted_.contains(address);
 }
 

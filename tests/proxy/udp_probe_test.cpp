@@ -98,8 +98,15 @@ TEST_CASE("equal datagrams leave as one message that the kernel splits, and come
   }
   auto rule = proxy::Fragments::any;
   int refused = 0;
-  batch.send(queue, from.fd.get(), rule, [&](auto&, int, std::size_t) { return ++refused, false; });
+  std::size_t datagrams_sent = 0, bytes_sent = 0;
+  batch.send(
+      queue, from.fd.get(), rule, [&](auto&, int, std::size_t) { return ++refused, false; },
+      [&](auto&, std::size_t count, std::size_t size) {
+        datagrams_sent += count, bytes_sent += size;
+      });
   CHECK(refused == 0);
+  CHECK(datagrams_sent == 40);
+  CHECK(bytes_sent == 40 * payload.size());
   proxy::UdpReceiver receiver;
   const int messages = receiver.receive(to.fd.get());
   REQUIRE(messages >= 1);
@@ -123,7 +130,9 @@ TEST_CASE("only a datagram that some path might cut sets the socket's rule") {
     datagram.ttl = 64;
     datagram.fragments = wanted;
     batch.add(queue, datagram, bytes_of("x"));
-    batch.send(queue, from.fd.get(), set_to, [](auto&, int, std::size_t) { return false; });
+    batch.send(
+        queue, from.fd.get(), set_to, [](auto&, int, std::size_t) { return false; },
+        [](auto&, std::size_t, std::size_t) {});
     batch.clear();
     int value = 0;
     socklen_t size = sizeof value;
