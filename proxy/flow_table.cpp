@@ -40,13 +40,8 @@ void Flow::touch() noexcept {
 FlowTable::FlowTable(const Limits& limits, base::WorkerCounters& counters, base::Time now)
     : limits_(limits),
       counters_(counters),
-      descriptors_(descriptor_budget(limits.reserved_descriptors)),
       new_flows_(limits.new_flows_per_second_total, limits.new_flows_per_second_total, now) {
-  if (limits_.tcp_flows_total == 0) limits_.tcp_flows_total = descriptors_;
-  counters_.tcp_max.set(limits_.tcp_flows_total);
-  counters_.udp_max.set(limits_.udp_mappings_total);
-  counters_.dials_max.set(limits_.tcp_dials_total);
-  counters_.descriptors_max.set(descriptors_);
+  set_limits(limits, now);
 }
 
 FlowTable::~FlowTable() {
@@ -116,6 +111,10 @@ void FlowTable::set_limits(const Limits& limits, base::Time now) noexcept {
   limits_ = limits;
   descriptors_ = descriptor_budget(limits.reserved_descriptors);
   if (limits_.tcp_flows_total == 0) limits_.tcp_flows_total = descriptors_;
+  counters_.tcp_max.set(limits_.tcp_flows_total);
+  counters_.udp_max.set(limits_.udp_mappings_total);
+  counters_.dials_max.set(limits_.tcp_dials_total);
+  counters_.descriptors_max.set(descriptors_);
 }
 
 ClientState* FlowTable::find_client(const base::IpAddress& address) const noexcept {

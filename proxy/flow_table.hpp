@@ -107,7 +107,7 @@ class FlowTable {
 
   Limits limits_;
   base::WorkerCounters& counters_;
-  std::size_t descriptors_;
+  std::size_t descriptors_ = 0;
   std::size_t tcp_ = 0, udp_ = 0, echo_ = 0, dials_ = 0;
   base::TokenBucket new_flows_;
   std::list<ClientState> clients_;
