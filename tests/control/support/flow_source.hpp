@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ class FlowSource final : public Server {
   base::PeerCounters& count(std::uint32_t slot) { return counters_.at(slot); }
   base::WorkerCounters& count_worker(unsigned worker) { return worker_counters_[worker]; }
   std::vector<WorkerState>& states() { return workers_; }
+  std::vector<GroupConfig>& group_list() { return groups_; }
   void push(const proxy::FlowRecord& record) { records_.push_back(record); }
 
   ServerInfo about;

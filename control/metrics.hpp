@@ -1,0 +1,46 @@
+// Metrics: what Prometheus scrapes at /metrics. The wireguard_* names and labels are those of the
+// exporters that people have dashboards for; sent and received are the server's view. Everything
+// else is culvert_*, and process_* for the supervisor.
+//
+// One call makes the whole page; for 10,000 peers it takes tens of milliseconds of the supervisor.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "control/api.hpp"
+#include "control/flow_recorder.hpp"
+#include "control/ledger.hpp"
+#include "control/server.hpp"
+
+namespace culvert::control {
+
+// What the parts of the control plane count that are not asked themselves.
+struct ControlCounters {
+  struct Webhook {
+    std::string target;                                    // no secret of its URL
+    std::uint64_t delivered = 0, failed = 0, dropped = 0;  // events: told, tried in vain, lost
+    std::uint64_t waiting = 0;
+  };
+  std::vector<std::pair<std::string_view, std::uint64_t>> events;  // by kind
+  std::vector<Webhook> webhooks;
+  std::uint64_t admission_allowed = 0, admission_refused = 0, admission_failed = 0;
+};
+
+struct MetricsSources {
+  Server& server;
+  const Ledger& ledger;
+  const FlowRecorder& recorder;
+  std::function<ControlCounters()> counters;
+  std::size_t max_peers = 0;  // 0 = not known
+};
+
+std::string metrics_text(const MetricsSources& from, base::Time now);
+
+// The bounds of the server, over all workers: also what the API's status shows.
+std::vector<LimitInUse> limits_in_use(const Server& server, std::size_t max_peers);
+
+}  // namespace culvert::control

@@ -1,0 +1,222 @@
+#include "control/metrics.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "control/exposition.hpp"
+#include "tests/control/support/fixed_ledger.hpp"
+#include "tests/control/support/flow_source.hpp"
+#include "tests/control/support/records.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace culvert;
+using namespace culvert::control;
+using namespace std::chrono_literals;
+
+namespace {
+
+const base::Time now{1000s};
+
+struct Node {
+  FlowSource server;
+  FixedLedger ledger;
+  FlowRecorder recorder{AccountingSettings{}};
+  ControlCounters counters;
+
+  std::string page() {
+    return metrics_text({server, ledger, recorder, [this] { return counters; }, 2048}, now);
+  }
+  // A node on which everything that can have a line has one.
+  void fill(std::uint32_t peers) {
+    server.about.version = "0.1.0", server.about.interface = "culvert0";
+    for (unsigned i = 0; i < 2; ++i) {
+      server.states().push_back({i, ::getpid(), true, "ipsec-mb", "on", "on", "landlock, seccomp"});
+      base::WorkerCounters& worker = server.count_worker(i);
+      worker.drops.add(base::Drop::bad_mac1, 3 + i);
+      worker.tcp_max.set(1000), worker.tcp_open.set(7), worker.dials_max.set(10);
+      worker.last_turn.set(std::uint64_t((now - 500ms).time_since_epoch().count()));
+      for (const std::uint64_t ns : {500, 1000, 1001, 3'000'000}) worker.turns.add(ns);
+    }
+    GroupConfig group;
+    group.name = "family", group.total_down = 80'000'000;
+    server.group_list() = {group};
+    ledger.group_quotas["family"] = quota(1000, 10);
+    for (std::uint32_t i = 0; i < peers; ++i) fill_peer(i);
+    counters.events = {{"connect", 5}};
+    counters.webhooks = {{"https://example.org/hook", 1, 2, 3, 4}};
+  }
+  void fill_peer(std::uint32_t i) {
+    server.add("peer-" + std::to_string(i), "family");
+    Peer& peer = server.peer(i);
+    peer.connected = i % 2 == 0;
+    peer.entry.policy.down = 8'000'000, peer.entry.policy.up = 800'000;
+    base::PeerCounters& c = server.count(i);
+    c.tx_bytes.set(1'234'567'890'123 + i), c.rx_bytes.set(987'654'321),
+        c.last_handshake.set(1'800'000'000'123'456'789);
+    c.up_bytes.set(123'456'789), c.down_bytes.set(12'345'678'901), c.tcp_down.set(99'999'999);
+    c.denied.set(3), c.denials.add(base::Drop::egress_denied, 3);
+    ledger.quotas[i] = quota(1 << 30, 1 << 20);
+    if (i == 1) ledger.stops[i] = base::Stop::hours;
+  }
+  static QuotaState quota(std::uint64_t bytes, std::uint64_t used) {
+    QuotaState state;
+    state.quota.bytes = bytes, state.used = used;
+    state.resets = base::WallTime(1'800'000'000s);
+    return state;
+  }
+};
+
+bool has(const std::string& page, const std::string& line) {
+  return ("\n" + page).find("\n" + line + "\n") != std::string::npos;
+}
+
+// promtool's words about the page; nothing if there is no promtool.
+std::optional<std::string> promtool(const std::string& page) {
+  if (std::system("command -v promtool >/dev/null 2>&1") != 0) return {};
+  Folder folder;
+  std::ofstream(folder / "page") << page;
+  FILE* pipe =
+      ::popen(("promtool check metrics <" + (folder / "page") + " 2>&1; echo $?").c_str(), "r");
+  std::string said;
+  char bytes[4096];
+  for (std::size_t n; (n = std::fread(bytes, 1, sizeof bytes, pipe)) > 0;) said.append(bytes, n);
+  ::pclose(pipe);
+  return said;
+}
+
+}  // namespace
+
+TEST_CASE("label values are escaped") {
+  CHECK(label("a", "plain") == "a=\"plain\"");
+  CHECK(label("a", "q\"b\\c\nd") == R"(a="q\"b\\c\nd")");
+}
+
+TEST_CASE("a histogram's buckets are cumulative and end with all") {
+  base::Histogram histogram;
+  for (const std::uint64_t ns : {1ull, 1000ull, 1001ull, 5'000'000'000ull}) histogram.add(ns);
+  Exposition out(0);
+  out.family("x_seconds", Exposition::Type::histogram, "h");
+  out.histogram("worker=\"0\"", histogram);
+  const std::string page = out.take();
+  CHECK(has(page, "x_seconds_bucket{worker=\"0\",le=\"1e-06\"} 2"));
+  CHECK(has(page, "x_seconds_bucket{worker=\"0\",le=\"2e-06\"} 3"));
+  CHECK(has(page, "x_seconds_bucket{worker=\"0\",le=\"+Inf\"} 4"));
+  CHECK(has(page, "x_seconds_count{worker=\"0\"} 4"));
+  CHECK(has(page, "x_seconds_sum{worker=\"0\"} 5.000002002"));
+}
+
+TEST_CASE("the WireGuard metrics have the names, labels and direction of existing exporters") {
+  Node node;
+  node.fill(1);
+  node.server.peer(0).entry.allowed_ips.push_back(*base::Prefix::parse("fd08::2/128"));
+  const std::string
+      page = node.page(),
+      labels =
+          "{interface=\"culvert0\",public_key=\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
+          "allowed_ips=\"10.8.0.2/32,fd08::2/128\",friendly_name=\"peer-0\"} ";
+  CHECK(has(page, "wireguard_sent_bytes_total" + labels + "1234567890123"));
+  CHECK(has(page, "wireguard_received_bytes_total" + labels + "987654321"));
+  CHECK(has(page, "wireguard_latest_handshake_seconds" + labels + "1800000000"));
+}
+
+TEST_CASE("the page tells of peers, groups, workers and limits") {
+  Node node;
+  node.fill(2);
+  const std::string page = node.page();
+  for (const char* line :
+       {"culvert_peer_tunnel_bytes_total{peer=\"peer-0\",direction=\"down\"} 12345678901",
+        "culvert_peer_payload_bytes_total{peer=\"peer-0\",protocol=\"tcp\",direction=\"down\"} "
+        "99999999",
+        "culvert_peer_denied_total{peer=\"peer-0\",reason=\"egress_denied\"} 3",
+        "culvert_peer_limit_bytes_per_second{peer=\"peer-0\",direction=\"down\"} 1000000",
+        "culvert_peer_quota_bytes{peer=\"peer-0\"} 1073741824",
+        "culvert_peer_quota_used_bytes{peer=\"peer-0\"} 1048576",
+        "culvert_peer_quota_resets_timestamp_seconds{peer=\"peer-0\"} 1800000000",
+        "culvert_peer_connected{peer=\"peer-0\"} 1",
+        "culvert_peer_connected{peer=\"peer-1\"} 0",
+        "culvert_peer_stopped{peer=\"peer-1\",reason=\"hours\"} 1",
+        "culvert_group_limit_bytes_per_second{group=\"family\",direction=\"down\"} 10000000",
+        "culvert_group_peers{group=\"family\"} 2",
+        "culvert_group_quota_used_bytes{group=\"family\"} 10",
+        "culvert_drops_total{reason=\"bad_mac1\",worker=\"1\"} 4",
+        "culvert_worker_turn_age_seconds{worker=\"0\"} 0.5",
+        "culvert_limit_in_use{limit=\"tcp_flows\",worker=\"0\"} 7",
+        "culvert_limit_maximum{limit=\"tcp_flows\",worker=\"0\"} 1000",
+        "culvert_loop_turn_seconds_count{worker=\"0\"} 4",
+        "culvert_peers 2",
+        "culvert_peers_maximum 2048",
+        "culvert_peers_connected 1",
+        "culvert_state_store_ok 1",
+        "culvert_events_total{type=\"connect\"} 5",
+        "culvert_webhook_waiting_events{target=\"https://example.org/hook\"} 4"}) {
+    INFO(line);
+    CHECK(has(page, line));
+  }
+  CHECK(page.find("stopped{peer=\"peer-0\"") == std::string::npos);
+  for (std::size_t i = 0; i < std::size_t(base::Drop::count_); ++i)
+    CHECK(page.find("reason=\"" + std::string(to_string(base::Drop(i)))) != std::string::npos);
+}
+
+TEST_CASE("no series comes twice and every sample follows its own family") {
+  Node node;
+  node.fill(3);
+  std::set<std::string> series, families;
+  std::string line, family;
+  std::istringstream page(node.page());
+  const std::regex sample("([a-z_]+)(\\{.*\\})? ([0-9.e+-]+)");
+  while (std::getline(page, line)) {
+    std::smatch parts;
+    if (line.starts_with("# HELP ")) {
+      family = line.substr(7, line.find(' ', 7) - 7);
+      CHECK(families.insert(family).second);
+    } else if (!line.starts_with("# TYPE ")) {
+      INFO(line);
+      REQUIRE(std::regex_match(line, parts, sample));
+      CHECK(parts.str(1).starts_with(family));
+      CHECK(series.insert(parts.str(1) + parts.str(2)).second);
+    }
+  }
+  CHECK(families.size() > 60);
+}
+
+TEST_CASE("promtool has nothing to say about the page") {
+  Node node;
+  node.fill(3);
+  node.server.peer(2).entry.name = "quo\"te\\n";
+  const auto said = promtool(node.page());
+  if (!said) {
+    WARN("promtool is not installed");
+    return;
+  }
+  CHECK(*said == "0\n");
+}
+
+TEST_CASE("limits in use are summed over workers") {
+  Node node;
+  node.fill(2);
+  const auto all = limits_in_use(node.server, 2048);
+  REQUIRE(all.size() == 6);
+  CHECK(all[0].name == "tcp_flows");
+  CHECK(all[0].in_use == 14);
+  CHECK(all[0].maximum == 2000);
+  CHECK(all[5].name == "peers");
+  CHECK(all[5].in_use == 2);
+}
+
+TEST_CASE("a page of 10,000 peers", "[.measure]") {
+  Node node;
+  node.fill(10'000);
+  for (int i = 0; i < 5; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string page = node.page();
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+    std::printf("%.1f ms, %.1f MB, %td lines\n", took.count(), double(page.size()) / 1e6,
+                std::count(page.begin(), page.end(), '\n'));
+  }
+}
