@@ -34,9 +34,9 @@ struct Node {
   }
   // A node on which everything that can have a line has one.
   void fill(std::uint32_t peers) {
-    server.about.version = "0.1.0", server.about.interface = "culvert0";
+    server.info_.version = "0.1.0", server.info_.interface = "culvert0";
     for (unsigned i = 0; i < 2; ++i) {
-      server.states().push_back({i, ::getpid(), true, "ipsec-mb", "on", "on", "landlock, seccomp"});
+      server.workers_.push_back({i, ::getpid(), true, "ipsec-mb", "on", "on", "landlock, seccomp"});
       base::WorkerCounters& worker = server.count_worker(i);
       worker.drops.add(base::Drop::bad_mac1, 3 + i);
       worker.tcp_max.set(1000), worker.tcp_open.set(7), worker.dials_max.set(10);
@@ -45,7 +45,7 @@ struct Node {
     }
     GroupConfig group;
     group.name = "family", group.total_down = 80'000'000;
-    server.group_list() = {group};
+    server.groups_ = {group};
     ledger.group_quotas["family"] = quota(1000, 10);
     for (std::uint32_t i = 0; i < peers; ++i) fill_peer(i);
     counters.events = {{"connect", 5}};
