@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "control/api.hpp"
 #include "control/flow_recorder.hpp"
 #include "control/ledger.hpp"
 #include "control/server.hpp"
@@ -39,8 +38,5 @@ struct MetricsSources {
 };
 
 std::string metrics_text(const MetricsSources& from, base::Time now);
-
-// The bounds of the server, over all workers: also what the API's status shows.
-std::vector<LimitInUse> limits_in_use(const Server& server, std::size_t max_peers);
 
 }  // namespace culvert::control

@@ -10,13 +10,6 @@ void peer_metrics(Exposition& out, Server& server, const Ledger& ledger);
 void group_metrics(Exposition& out, Server& server, const Ledger& ledger);
 void worker_metrics(Exposition& out, const Server& server, base::Time now);
 
-struct WorkerLimit {
-  std::string_view name;
-  base::Counter base::WorkerCounters::*maximum;
-  std::uint64_t (*in_use)(const base::WorkerCounters&);
-};
-std::span<const WorkerLimit> worker_limits() noexcept;
-
 std::string_view to_string(base::Stop stop) noexcept;
 
 }  // namespace culvert::control

@@ -82,44 +82,34 @@ void sums(Exposition& out, const std::vector<Row>& rows) {
            {"protocol=\"icmp\"", &W::echo_open}});
 }
 
+struct Limit {
+  std::string_view name;
+  base::Counter WorkerCounters::*maximum;
+  std::uint64_t (*in_use)(const WorkerCounters&);
+};
+
+constexpr Limit all_limits[] = {{"tcp_flows", &WorkerCounters::tcp_max,
+                                 [](const WorkerCounters& c) { return c.tcp_open.get(); }},
+                                {"udp_mappings", &WorkerCounters::udp_max,
+                                 [](const WorkerCounters& c) { return c.udp_open.get(); }},
+                                {"tcp_dials", &WorkerCounters::dials_max,
+                                 [](const WorkerCounters& c) { return c.dialling.get(); }},
+                                {"host_sockets", &WorkerCounters::descriptors_max, host_sockets},
+                                {"packets", &WorkerCounters::packets_max,
+                                 [](const WorkerCounters& c) { return c.packets_in_use.get(); }}};
+
 void limits(Exposition& out, const std::vector<Row>& rows) {
   out.gauge("culvert_limit_in_use", "How much of a bound of the worker is used");
-  for (const WorkerLimit& each : worker_limits())
+  for (const Limit& each : all_limits)
     for (const Row& row : rows)
       out.sample(label("limit", each.name), row.labels, each.in_use(row.counters));
   out.gauge("culvert_limit_maximum", "The most that the worker may use of it");
-  for (const WorkerLimit& each : worker_limits())
+  for (const Limit& each : all_limits)
     for (const Row& row : rows)
       out.sample(label("limit", each.name), row.labels, (row.counters.*each.maximum).get());
 }
 
 }  // namespace
-
-std::span<const WorkerLimit> worker_limits() noexcept {
-  using W = WorkerCounters;
-  static constexpr WorkerLimit all[] = {
-      {"tcp_flows", &W::tcp_max, [](const W& c) { return c.tcp_open.get(); }},
-      {"udp_mappings", &W::udp_max, [](const W& c) { return c.udp_open.get(); }},
-      {"tcp_dials", &W::dials_max, [](const W& c) { return c.dialling.get(); }},
-      {"host_sockets", &W::descriptors_max, host_sockets},
-      {"packets", &W::packets_max, [](const W& c) { return c.packets_in_use.get(); }}};
-  return all;
-}
-
-std::vector<LimitInUse> limits_in_use(const Server& server, std::size_t max_peers) {
-  std::vector<LimitInUse> all;
-  const auto workers = server.workers();
-  for (const WorkerLimit& each : worker_limits()) {
-    LimitInUse& sum = all.emplace_back();
-    sum.name = each.name;
-    for (const WorkerState& worker : workers) {
-      const base::WorkerCounters& counters = server.worker_counters(worker.index);
-      sum.in_use += each.in_use(counters), sum.maximum += (counters.*each.maximum).get();
-    }
-  }
-  if (max_peers > 0) all.push_back({"peers", server.peers().size(), max_peers});
-  return all;
-}
 
 void worker_metrics(Exposition& out, const Server& server, base::Time now) {
   std::vector<Row> rows;

@@ -197,18 +197,6 @@ TEST_CASE("promtool has nothing to say about the page") {
   CHECK(*said == "0\n");
 }
 
-TEST_CASE("limits in use are summed over workers") {
-  Node node;
-  node.fill(2);
-  const auto all = limits_in_use(node.server, 2048);
-  REQUIRE(all.size() == 6);
-  CHECK(all[0].name == "tcp_flows");
-  CHECK(all[0].in_use == 14);
-  CHECK(all[0].maximum == 2000);
-  CHECK(all[5].name == "peers");
-  CHECK(all[5].in_use == 2);
-}
-
 TEST_CASE("a page of 10,000 peers", "[.measure]") {
   Node node;
   node.fill(10'000);
