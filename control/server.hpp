@@ -87,6 +87,17 @@ struct FlowFilter {
   std::size_t limit = 1000;
 };
 
+// Who wants to know at once that peers come and go. Called on the supervisor's thread.
+class PeerObserver {
+ public:
+  virtual ~PeerObserver() = default;
+  virtual void on_peer_added(const Peer& peer) = 0;  // before its worker lets it in
+  virtual void on_peer_connected(const Peer& peer) = 0;
+  virtual void on_peer_disconnected(const Peer& peer) = 0;
+  // Its worker let go of it; the slot's counters are its own until this returns.
+  virtual void on_peer_left(std::uint32_t slot) = 0;
+};
+
 class Server {
  public:
   template <class T = Nothing>

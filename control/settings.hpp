@@ -16,12 +16,14 @@ struct FlowLogSettings {
   std::string path;                    // "" = off
   std::uint64_t rotate_at = 64 << 20;  // bytes of one file
   std::uint64_t keep = 512 << 20;      // bytes of all its files; the oldest go
+  friend bool operator==(const FlowLogSettings&, const FlowLogSettings&) = default;
 };
 
 struct IpfixSettings {
   std::optional<base::Endpoint> collector;  // UDP; none = off
   std::uint32_t observation_domain = 1;
   std::chrono::seconds template_interval{60};
+  friend bool operator==(const IpfixSettings&, const IpfixSettings&) = default;
 };
 
 struct AccountingSettings {
@@ -32,6 +34,7 @@ struct AccountingSettings {
   std::chrono::seconds active_timeout{300};  // interim records of long flows
   std::size_t top_destinations = 100;        // remembered per client; 0 = off
   std::chrono::hours keep_minutes{48}, keep_hours{24 * 90}, keep_days{24 * 366 * 5};
+  friend bool operator==(const AccountingSettings&, const AccountingSettings&) = default;
 };
 
 enum class EventKind : std::uint8_t {
@@ -52,6 +55,7 @@ struct WebhookSettings {
   std::string secret;             // of the HMAC-SHA256; "" = not signed
   std::vector<EventKind> events;  // empty = all
   std::string ca_file;            // "" = the system's
+  friend bool operator==(const WebhookSettings&, const WebhookSettings&) = default;
 };
 
 struct AdmissionSettings {
@@ -63,11 +67,13 @@ struct AdmissionSettings {
   std::chrono::seconds ttl{60};      // how long a verdict holds; then it is asked again
   std::chrono::seconds timeout{5};
   bool fail_open = false;  // the verdict where none is to be had
+  friend bool operator==(const AdmissionSettings&, const AdmissionSettings&) = default;
 };
 
 struct StatusLineSettings {
   std::chrono::seconds interval{0};  // 0 = off
   bool json = false;
+  friend bool operator==(const StatusLineSettings&, const StatusLineSettings&) = default;
 };
 
 struct Settings {
