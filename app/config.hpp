@@ -17,6 +17,7 @@
 
 #include "base/ip.hpp"
 #include "base/log.hpp"
+#include "control/calendar.hpp"
 #include "control/peer.hpp"
 #include "control/settings.hpp"
 #include "proxy/egress_policy.hpp"
@@ -37,6 +38,14 @@ using control::GroupConfig;
 using control::PeerEntry;
 using control::Policy;
 using control::Quota;
+
+// The keys of a quota as a group gives them: a peer may override each for itself.
+struct QuotaTerms {
+  std::optional<Quota> amount;  // its bytes and its period
+  bool throttle = false;
+  std::uint64_t throttle_down = 0, throttle_up = 0;
+  std::optional<unsigned> reset_day;
+};
 
 // Are the host names in peers' endpoints looked up? Not for what only edits or prints the file: it
 // need not wait for a resolver.
@@ -95,13 +104,16 @@ struct Config {
   std::size_t window_budget = 512 << 20;
   DnsConfig dns;  // parsed and checked; this version does not act on it
   control::Settings control;
+  std::shared_ptr<const control::Calendar> calendar;  // of accounting.time_zone
 
   std::map<std::string, GroupConfig> groups;
+  std::map<std::string, QuotaTerms> quota_terms;  // of the groups' members, by group
   std::vector<PeerEntry> peers;
   std::vector<ForwardEntry> forwards;
 };
 
-// Where a key of [server] or [limits] stands; the file, or the environment, if it was left out.
+// Where a key of [server], [limits] or a group stands; the file, or the environment, if it was left
+// out.
 std::string place_of(const Config& config, const std::string& key);
 
 struct Loaded {

@@ -23,6 +23,7 @@ class Checker {
     check_allowed_ips();
     check_forwards();
     check_dns_lists();
+    check_allowances(config_, findings_);
     const proxy::Limits& limits = config_.limits;
     if (limits.new_flows_burst < limits.new_flows_per_second)
       error("limits.new_flows_burst",

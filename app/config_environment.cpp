@@ -35,10 +35,7 @@ constexpr const char* not_acted_on[] = {"WG_OVERLAY_EXCLUDE_CIDRS",
                                         "TCP_ACK_IDLE_FAIL_SEC",
                                         "TCP_ACK_IDLE_MIN_INFLIGHT",
                                         "COPY_TOS",
-                                        "IP_TTL",
-                                        "METRICS_LOG",
-                                        "METRICS_INTERVAL",
-                                        "METRICS_FORMAT"};
+                                        "IP_TTL"};
 
 class Environment {
  public:
@@ -56,6 +53,7 @@ class Environment {
     if (truth("WG_DEBUG")) server.add("log_level", Node::string("debug", "environment WG_DEBUG"));
     if (truth("WG_DISABLE_IPV6")) deny_ipv6();
     read_error_signal();
+    read_status_line(server);
     read_peers();
     for (const char* name : not_acted_on)
       if (value(name) != nullptr)
@@ -105,6 +103,18 @@ class Environment {
     if (text == nullptr) return;
     Node& limits = root_.add("limits", Node::table("environment"));
     limits.add("tcp_refused", Node::string(lower(trim(text)), place("TCP_ERROR_SIGNAL")));
+  }
+
+  // As in wgslirp either of METRICS_LOG, whatever it says, and METRICS_INTERVAL switches it on.
+  void read_status_line(Node& server) {
+    const char* log = value("METRICS_LOG");
+    const std::string word = log == nullptr ? "" : lower(trim(log));
+    const bool asked =
+        log != nullptr && word != "0" && word != "false" && word != "no" && word != "off";
+    if (!copy(server, "METRICS_INTERVAL", "status_line") && asked)
+      server.add("status_line", Node::string("60s", place("METRICS_LOG")));
+    if (const char* text = value("METRICS_FORMAT"))
+      server.add("status_line_format", Node::string(lower(trim(text)), place("METRICS_FORMAT")));
   }
 
   void read_peers() {

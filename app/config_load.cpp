@@ -12,11 +12,9 @@
 namespace culvert::app {
 namespace {
 
-// Keys that mean something to a culvert with a control socket, accounting and a resolver. A user
-// who sets them must not believe that they work.
-constexpr std::string_view unused_server_keys[] = {"control_socket", "interface", "uapi_dir",
-                                                   "http", "state_dir"};
-constexpr std::string_view unused_policy_keys[] = {"down", "up", "quota", "dns_lists"};
+// Keys that mean something to a culvert with a resolver. A user who sets them must not believe that
+// they work.
+constexpr std::string_view unused_policy_keys[] = {"dns_lists"};
 
 void warn_unused(const Node& node, const std::string& key, Findings& findings) {
   findings.warn(node.place,
@@ -30,11 +28,6 @@ void warn_unused_policy(Node& table, const std::string& name, Findings& findings
 }
 
 void warn_unused_keys(Node& root, Findings& findings) {
-  if (Node* server = root.find("server"))
-    for (const std::string_view key : unused_server_keys)
-      // "" asks for nothing.
-      if (const Node* node = server->find(key); node != nullptr && !node->text.empty())
-        warn_unused(*node, fmt::format("server.{}", key), findings);
   if (Node* dns = root.find("dns"))
     for (const auto& [key, node] : dns->entries)
       warn_unused(node, fmt::format("dns.{}", key), findings);
@@ -71,12 +64,14 @@ void give_address(Config& config) {
 }
 
 bool holds_secrets(Node& root) {
-  Node* server = root.find("server");
-  if (server != nullptr && server->find("private_key") != nullptr) return true;
-  Node* peers = root.find("peer");
-  return peers != nullptr && std::any_of(peers->items.begin(), peers->items.end(), [](Node& peer) {
-           return peer.find("preshared_key") != nullptr;
-         });
+  const auto in = [&](std::string_view section, std::string_view key) {
+    Node* const at = root.find(section);
+    return at != nullptr && (at->find(key) != nullptr ||
+                             std::any_of(at->items.begin(), at->items.end(),
+                                         [&](Node& n) { return n.find(key) != nullptr; }));
+  };
+  return in("server", "private_key") || in("server", "http_token") || in("peer", "preshared_key") ||
+         in("webhook", "secret") || in("admission", "secret");
 }
 
 void warn_open_file(Node& root, const std::string& file, mode_t mode, Findings& findings) {

@@ -68,10 +68,15 @@ void apply_settings(Node& root, const std::vector<Setting>& settings, Findings& 
 
 // The tree to a Config, key by key; then what only shows when the whole is seen.
 void read_config(Node& root, Config& config, Findings& findings);
+void read_control(Node& root, Config& config, Findings& findings);
 void read_groups(Node& root, Config& config, Findings& findings);
 void read_peers(Node& root, Config& config, Findings& findings);
+// One table of [[peer]], wherever it came from. `config` has the groups and the limits.
+PeerEntry read_peer(Node& node, const Config& config, Findings& findings);
 void read_forwards(Node& root, Config& config, Findings& findings);
 void check_config(const Config& config, Findings& findings);
+// Limits and quotas against each other.
+void check_allowances(const Config& config, Findings& findings);
 
 // RFC 8200 section 5: a link of IPv6 carries 1280 bytes.
 inline constexpr std::size_t smallest_mtu6 = 1280;

@@ -1,11 +1,11 @@
 #include "app/config_policy.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
 
 #include <algorithm>
 #include <charconv>
-
-#include "app/config_units.hpp"
+#include <cstring>
 
 namespace culvert::app {
 namespace {
@@ -86,14 +86,6 @@ void read_worker_limits(TableReader& limits, proxy::Limits& out) {
 }
 
 void read_policy(TableReader& table, Policy& policy, Findings& findings) {
-  table.rate("down", policy.down);
-  table.rate("up", policy.up);
-  if (std::string text; table.string("quota", text)) {
-    policy.quota = parse_quota(text);
-    if (!policy.quota)
-      table.wrong("quota", *table.take("quota"),
-                  "a size per day, week or month, such as \"200GB/month\"");
-  }
   if (table.has("dns_lists")) policy.dns_lists.clear();
   for (const Node& node : table.strings("dns_lists")) policy.dns_lists.push_back(node.text);
   table.boolean("full_cone", policy.full_cone);
@@ -125,6 +117,22 @@ bool is_host_port(std::string_view text) {
   });
   return named && error == std::errc{} && next == digits.data() + digits.size() && port > 0 &&
          port < 65536;
+}
+
+base::Result<base::Endpoint> look_up(const std::string& text, int family) {
+  const std::size_t colon = text.rfind(':');
+  const std::string host = text.substr(0, colon), port = text.substr(colon + 1);
+  addrinfo hints{};
+  hints.ai_family = family;
+  hints.ai_socktype = SOCK_DGRAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); error != 0)
+    return base::Error{fmt::format("{}: {}", host, ::gai_strerror(error))};
+  sockaddr_storage found{};
+  std::memcpy(&found, list->ai_addr, std::min<std::size_t>(list->ai_addrlen, sizeof found));
+  ::freeaddrinfo(list);
+  return base::Endpoint::from_sockaddr(found);
 }
 
 bool read_prefix(TableReader& table, std::string_view key, const Node& node, Findings& findings,

@@ -13,11 +13,25 @@ void read_egress_rules(TableReader& egress, proxy::EgressRules& rules);
 // What one client may have; the rest is of the whole server.
 void read_client_limits(TableReader& limits, proxy::Limits& out);
 void read_worker_limits(TableReader& limits, proxy::Limits& out);
-// down, up, quota, dns_lists, full_cone, egress, limits
+// dns_lists, full_cone, egress, limits
 void read_policy(TableReader& table, Policy& policy, Findings& findings);
+// down, up, quota and what belongs to it, expires, hours; of a group (its members are bound each
+// for itself, and a quota may come with them) or of a peer. `policy` and `terms` are what was
+// inherited.
+enum class Whose { members, peer };
+void read_allowance(TableReader& table, Whose whose, const control::Calendar& calendar,
+                    Policy& policy, QuotaTerms& terms, Findings& findings);
+// total_down, total_up, total_quota and what belongs to it
+void read_totals(TableReader& table, GroupConfig& group, Findings& findings);
+
+// KEY, or KEY_file with a file of mode 0600; "" if there is neither. The secret is in no finding.
+std::string read_secret(TableReader& table, const std::string& key, const Config& config,
+                        Findings& findings);
 
 // "name:80", "1.2.3.4:80" or "[::1]:80"; nothing is looked up.
 bool is_host_port(std::string_view text);
+// The same, looked up in a family of addresses (AF_UNSPEC: any); the reason if it cannot be.
+base::Result<base::Endpoint> look_up(const std::string& text, int family);
 // A prefix whose host bits are zero (or masked, where the node is lenient); reports what it is not.
 bool read_prefix(TableReader& table, std::string_view key, const Node& node, Findings& findings,
                  base::Prefix& out);

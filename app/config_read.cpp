@@ -1,6 +1,7 @@
 // The tree to a Config: [server], [egress], [limits], [dns]. Peers and the rest:
 // config_read_peers.cpp.
 #include <fmt/format.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -134,22 +135,82 @@ std::string default_state_dir(Findings& findings, const std::string& place) {
   return {};
 }
 
+// A path is known to connect() in sun_path, 108 bytes with the zero behind it.
+void check_socket_path(TableReader& server, const char* key, const std::string& path,
+                       const Config& config, Findings& findings) {
+  constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= longest) return;
+  const Node* const at = server.take(key);
+  findings.error(at == nullptr ? config.file : at->place,
+                 fmt::format("server.{}: \"{}\" has {} bytes, expected at most {} in the path of a "
+                             "socket",
+                             key, path, path.size(), longest));
+}
+
 void read_paths(TableReader& server, Config& config, Findings& findings) {
   if (!server.string("state_dir", config.state_dir) && !server.has("state_dir"))
     config.state_dir = default_state_dir(findings, config.file);
   config.state_dir = path_of(config, config.state_dir);
-  if (!server.string("control_socket", config.control_socket) && !config.state_dir.empty())
+  const bool named = server.string("control_socket", config.control_socket);
+  if (!named && !config.state_dir.empty())
     config.control_socket = config.state_dir + "/control.sock";
   config.control_socket = path_of(config, config.control_socket);
-  server.string("uapi_dir", config.uapi_dir);
+  check_socket_path(server, named ? "control_socket" : "state_dir", config.control_socket, config,
+                    findings);
+}
+
+void read_uapi(TableReader& server, Config& config, Findings& findings) {
+  if (server.string("uapi_dir", config.uapi_dir))
+    config.uapi_dir = path_of(config, config.uapi_dir);
+  // What wg-quick takes for a name.
+  constexpr std::string_view good =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=+.-";
   if (server.string("interface", config.interface) &&
       (config.interface.empty() || config.interface.size() > 15 ||
-       config.interface.find_first_of("/ \t:") != std::string::npos))
+       config.interface.find_first_not_of(good) != std::string::npos))
     server.wrong("interface", *server.take("interface"),
-                 "1 to 15 characters without '/', ':' and spaces");
-  if (server.string("http", config.http) && !config.http.empty() &&
-      !base::Endpoint::parse(config.http))
-    server.wrong("http", *server.take("http"), "an address and a port, or \"\" for none");
+                 "1 to 15 letters, digits, '_', '=', '+', '.' and '-'");
+  if (!config.uapi_dir.empty())
+    check_socket_path(server, "uapi_dir", config.uapi_dir + "/" + config.interface + ".sock",
+                      config, findings);
+}
+
+bool is_loopback(const base::IpAddress& address) {
+  return base::Prefix::parse("127.0.0.0/8")->contains(address) ||
+         address == *base::IpAddress::parse("::1");
+}
+
+void read_http(TableReader& server, Config& config, Findings& findings) {
+  std::string& token = config.control.token;
+  token = read_secret(server, "http_token", config, findings);
+  const bool plain =
+      std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 127; });
+  if (Node* at = server.take(server.has("http_token") ? "http_token" : "http_token_file");
+      !token.empty() && (token.size() < 16 || token.size() > 512 || !plain))
+    findings.error(at->place,
+                   fmt::format("server.http_token has {} characters, expected 16 to 512 "
+                               "printable ones without spaces, as `culvert genpsk` prints",
+                               token.size()));
+  if (!server.string("http", config.http) || config.http.empty()) return;
+  const Node& node = *server.take("http");
+  const auto endpoint = base::Endpoint::parse(config.http);
+  if (!endpoint || endpoint->port == 0)
+    return server.wrong("http", node, "an address and a port, or \"\" for none");
+  if (!is_loopback(endpoint->address))
+    findings.warn(node.place,
+                  fmt::format("server.http = \"{}\" has no TLS: {} for whoever is on the way; put "
+                              "it behind a proxy that has, or on 127.0.0.1",
+                              config.http,
+                              token.empty() ? "the metrics are open"
+                                            : "the metrics are open, and http_token is readable"));
+}
+
+void read_status_line(TableReader& server, Config& config) {
+  control::StatusLineSettings& line = config.control.status_line;
+  server.seconds("status_line", line.interval, 0, 86400);
+  std::string format = "text";
+  server.choice("status_line_format", format, {"text", "json"});
+  line.json = format == "json";
 }
 
 void read_server(Node* table, Config& config, Findings& findings) {
@@ -160,6 +221,9 @@ void read_server(Node* table, Config& config, Findings& findings) {
   server.number("mtu", config.mtu, 576, 65535);
   read_workers(server, config);
   read_paths(server, config, findings);
+  read_uapi(server, config, findings);
+  read_http(server, config, findings);
+  read_status_line(server, config);
   if (server.string("endpoint", config.endpoint) && !config.endpoint.empty() &&
       !is_host_port(config.endpoint))
     server.wrong("endpoint", *server.take("endpoint"),
@@ -247,12 +311,14 @@ void read_config(Node& root, Config& config, Findings& findings) {
     if (Node* table = root.find(section))
       for (const auto& [key, node] : table->entries)
         config.places.emplace(std::string(section) + "." + key, node.place);
-  for (const char* section : {"group", "peer", "forward"}) whole.known(section);
+  for (const char* section : {"accounting", "webhook", "admission", "group", "peer", "forward"})
+    whole.known(section);
   read_server(whole.take("server"), config, findings);
   read_egress(whole.take("egress"), config, findings);
   read_limits(whole.take("limits"), config, findings);
   read_dns(whole.take("dns"), config, findings);
   whole.finish();
+  read_control(root, config, findings);
   read_groups(root, config, findings);
   read_peers(root, config, findings);
   read_forwards(root, config, findings);

@@ -1,9 +1,8 @@
 // The tree to a Config: [group.x], [[peer]], [[forward]].
 #include <fmt/format.h>
-#include <netdb.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "app/config_files.hpp"
 #include "app/config_policy.hpp"
@@ -66,23 +65,6 @@ int family_of(const std::vector<base::Endpoint>& listen) {
   return v4 ? AF_INET : AF_INET6;
 }
 
-// "name:80", looked up; the reason if it cannot be.
-base::Result<base::Endpoint> look_up(const std::string& text, int family) {
-  const std::size_t colon = text.rfind(':');
-  const std::string host = text.substr(0, colon), port = text.substr(colon + 1);
-  addrinfo hints{};
-  hints.ai_family = family;
-  hints.ai_socktype = SOCK_DGRAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* list = nullptr;
-  if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list); error != 0)
-    return base::Error{fmt::format("{}: {}", host, ::gai_strerror(error))};
-  sockaddr_storage found{};
-  std::memcpy(&found, list->ai_addr, std::min<std::size_t>(list->ai_addrlen, sizeof found));
-  ::freeaddrinfo(list);
-  return base::Endpoint::from_sockaddr(found);
-}
-
 void read_peer_endpoint(TableReader& table, PeerEntry& peer, const Config& config) {
   std::string text;
   if (!table.string("endpoint", text) || text.empty()) return;
@@ -100,9 +82,11 @@ void read_peer_endpoint(TableReader& table, PeerEntry& peer, const Config& confi
     table.wrong("endpoint", node, "a name that can be looked up now: " + found.error());
 }
 
-void read_peer(Node& node, Config& config, Findings& findings) {
+}  // namespace
+
+PeerEntry read_peer(Node& node, const Config& config, Findings& findings) {
   TableReader table(&node, "peer", findings);
-  PeerEntry& peer = config.peers.emplace_back();
+  PeerEntry peer;
   peer.place = node.place;
   peer.line = node.line;
   peer.last_line = node.last_line;
@@ -123,18 +107,19 @@ void read_peer(Node& node, Config& config, Findings& findings) {
   read_peer_endpoint(table, peer, config);
   table.seconds("persistent_keepalive", peer.persistent_keepalive, 0, 65535);
   peer.policy.limits = config.limits;
+  QuotaTerms terms;
   if (table.string("group", peer.group) && !peer.group.empty()) {
     const auto group = config.groups.find(peer.group);
     if (group != config.groups.end())
-      peer.policy = group->second;
+      peer.policy = group->second, terms = config.quota_terms.at(peer.group);
     else
       table.wrong("group", *table.take("group"), fmt::format("a section [group.{}]", peer.group));
   }
   read_policy(table, peer.policy, findings);
+  read_allowance(table, Whose::peer, *config.calendar, peer.policy, terms, findings);
   table.finish();
+  return peer;
 }
-
-}  // namespace
 
 void read_groups(Node& root, Config& config, Findings& findings) {
   Node* groups = root.find("group");
@@ -143,18 +128,28 @@ void read_groups(Node& root, Config& config, Findings& findings) {
     return findings.error(groups->place, "group is no table, expected sections [group.NAME]");
   for (auto& [name, node] : groups->entries) {
     TableReader table(&node, "group." + name, findings);
+    if (!printable(name))
+      findings.error(node.place,
+                     "the name of a group: expected 1 to 64 printable characters "
+                     "without '/'");
     GroupConfig group;
     group.name = name;
     group.limits = config.limits;
     read_policy(table, group, findings);
+    read_allowance(table, Whose::members, *config.calendar, group, config.quota_terms[name],
+                   findings);
+    read_totals(table, group, findings);
     table.finish();
+    for (const auto& [key, child] : node.entries)
+      config.places.emplace(fmt::format("group.{}.{}", name, key), child.place);
     config.groups.emplace(name, std::move(group));
   }
 }
 
 void read_peers(Node& root, Config& config, Findings& findings) {
   TableReader whole(&root, "", findings);
-  for (Node* node : whole.tables("peer")) read_peer(*node, config, findings);
+  for (Node* node : whole.tables("peer"))
+    config.peers.push_back(read_peer(*node, config, findings));
 }
 
 void read_forwards(Node& root, Config& config, Findings& findings) {

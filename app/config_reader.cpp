@@ -10,6 +10,9 @@
 namespace culvert::app {
 namespace {
 
+// Bits per second. Below, a full packet would have to wait for more than a second.
+constexpr std::uint64_t smallest_rate = 8000, largest_rate = 1000'000'000'000;
+
 std::optional<std::int64_t> whole_number(const Node& node) {
   if (node.kind == Node::Kind::integer) return node.integer;
   if (node.kind != Node::Kind::string || !node.bare) return {};
@@ -80,6 +83,10 @@ std::string TableReader::place() const {
 void TableReader::wrong(std::string_view key, const Node& node, std::string_view expected) {
   findings_.error(node.place,
                   fmt::format("{} = {}, expected {}", full(key), shown(node), expected));
+}
+
+void TableReader::known(std::string_view key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
 }
 
 Node* TableReader::take(std::string_view key) {
@@ -172,12 +179,13 @@ bool TableReader::size(std::string_view key, std::size_t& field, std::uint64_t l
 bool TableReader::rate(std::string_view key, std::uint64_t& field) {
   const Node* node = take(key);
   if (node == nullptr) return false;
-  const auto value = node->kind == Node::Kind::string ? parse_rate(node->text) : std::nullopt;
-  if (!value || *value < 1000) {
-    wrong(key, *node, "a rate of at least 1 kbit/s, such as \"50mbit\"");
+  const bool text = node->kind == Node::Kind::string, none = text && trim(node->text).empty();
+  const auto value = text && !none ? parse_rate(node->text) : std::nullopt;
+  if (!none && (!value || *value < smallest_rate || *value > largest_rate)) {
+    wrong(key, *node, "a rate from 8kbit to 1000gbit, such as \"50mbit\", or \"\" for no limit");
     return false;
   }
-  field = *value;
+  field = value.value_or(0);
   return true;
 }
 

@@ -21,7 +21,7 @@ class TableReader {
 
   Node* take(std::string_view key);  // null if it is not there
   bool has(std::string_view key) const;
-  void known(std::string_view key) { known_.emplace_back(key); }
+  void known(std::string_view key);
 
   // Each leaves the field as it is where the key is missing or wrong; true if it was set.
   bool string(std::string_view key, std::string& field);
@@ -29,7 +29,7 @@ class TableReader {
   bool seconds(std::string_view key, std::chrono::seconds& field, std::int64_t low,
                std::int64_t high);
   bool size(std::string_view key, std::size_t& field, std::uint64_t low, std::uint64_t high);
-  bool rate(std::string_view key, std::uint64_t& field);
+  bool rate(std::string_view key, std::uint64_t& field);  // "" = 0, unlimited
   bool choice(std::string_view key, std::string& field, const std::vector<std::string>& values);
   template <class T>
   bool number(std::string_view key, T& field, std::int64_t low, std::int64_t high) {

@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "app/config_node.hpp"
 
@@ -70,7 +71,11 @@ class Converter {
       node.kind = Node::Kind::real;
       node.text = fmt::format("{}", real->get());
     } else {
-      node.text = "a date or time";
+      std::ostringstream written;
+      if (const auto* date = from.as_date()) written << date->get();
+      if (const auto* both = from.as_date_time()) written << both->get();
+      if (const auto* time = from.as_time()) written << time->get();
+      node.text = written.str();
     }
   }
 
@@ -118,7 +123,9 @@ void merge(Node& into, Node&& from) {
 // A key given by --set replaces the other way of saying the same.
 void drop_alternatives(Node& root, const Node& set) {
   constexpr std::pair<std::string_view, std::string_view> pairs[] = {
-      {"private_key", "private_key_file"}, {"listen", "listen_port"}};
+      {"private_key", "private_key_file"},
+      {"listen", "listen_port"},
+      {"http_token", "http_token_file"}};
   Node* server = root.find("server");
   for (const auto& [name, table] : set.entries) {
     if (name != "server" || server == nullptr) continue;

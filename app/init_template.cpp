@@ -27,6 +27,15 @@ mtu = 1420                                 # of the tunnel
 # gso = true                               # batches of datagrams to the kernel, where it takes them
 # gro = true                               # and from it
 # sandbox = true                           # seccomp and Landlock for the workers
+# state_dir: where usage, quotas and peers added at run time are kept; left out:
+# $STATE_DIRECTORY, else $XDG_STATE_HOME/culvert, else ~/.local/state/culvert; "" = nowhere
+# control_socket: for `culvert show` and the like; left out: control.sock in state_dir
+# interface = "culvert0"                   # the name that `wg show` prints
+# uapi_dir = "/var/run/wireguard"          # where `wg` looks for it; "" = off
+# http = "127.0.0.1:9586"                  # metrics, and the API for who has http_token; "" = off
+# http_token_file: a file with the token of the API, mode 0600
+# status_line = "0"                        # "60s": a line in the log with totals, so often
+# status_line_format = "text"              # or "json"
 
 [egress]
 # Loopback, this host, link-local, cloud metadata, multicast and private networks are refused unless
@@ -62,11 +71,43 @@ mtu = 1420                                 # of the tunnel
 # send_buffer_max = "16MiB"
 # window_budget = "512MiB"                 # of all flows together
 
+# [accounting]
+# time_zone = ""                           # "Europe/Berlin"; "" = the system's
+# database = ""                            # "postgresql://..."; "" = SQLite in state_dir
+# active_timeout = "5m"                    # a flow that goes on is recorded so often
+# top_destinations = 100                   # remembered for each client; 0 = none
+# keep_minutes = "2d"                      # usage by the minute, by the hour and by the day
+# keep_hours = "90d"
+# keep_days = "1830d"
+
+# [accounting.flow_log]
+# path = ""                                # one JSON object a line for each flow; "" = off
+# rotate_at = "64MiB"
+# keep = "512MiB"                          # all files together
+
+# [accounting.ipfix]
+# collector = ""                           # "192.0.2.1:4739", UDP; "" = off
+# observation_domain = 1
+# template_interval = "60s"
+
+# A [[webhook]] tells a url of events, [admission] asks a program or a url whether a peer may
+# connect: docs/CONFIGURATION.md.
+
 # Peers may share a policy, and override it:
 # [group.family]
 # full_cone = false                        # true: UDP answers from anyone
 # egress = {{ allow = ["192.168.1.10"], deny = [] }}
 # limits = {{ tcp_flows = 1024 }}
+# down = "50mbit"                          # each member's, as up and quota are
+# up = "10mbit"
+# quota = "200GB/month"                    # or /week, /day
+# quota_action = "throttle"                # or "block"
+# quota_reset_day = 1
+# throttle_down = "1mbit"
+# throttle_up = "1mbit"
+# expires = "2036-12-31"
+# hours = "mon-fri 08:00-20:00"
+# total_down = "100mbit"                   # of all members together, as total_up, total_quota
 
 # A port of this host that leads to a client:
 # [[forward]]

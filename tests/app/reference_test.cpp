@@ -55,10 +55,19 @@ std::string all_lines_of(const std::string& text) {
 TEST_CASE("the reference of the configuration has a row for every key of every section") {
   const std::string document = content(CULVERT_REFERENCE);
   const std::pair<const char*, const char*> sections[] = {
-      {"[server]", "## `[server]`"},  {"[egress]", "## `[egress]`"},
-      {"[limits]", "## `[limits]`"},  {"[dns]", "## `[dns]`"},
-      {"[[dns.list]]", "## `[dns]`"}, {"[group.g]", "## `[group.NAME]`"},
-      {"[[peer]]", "## `[[peer]]`"},  {"[[forward]]", "## `[[forward]]`"}};
+      {"[server]", "## `[server]`"},
+      {"[egress]", "## `[egress]`"},
+      {"[limits]", "## `[limits]`"},
+      {"[dns]", "## `[dns]`"},
+      {"[[dns.list]]", "## `[dns]`"},
+      {"[group.g]", "## `[group.NAME]`"},
+      {"[accounting]", "## `[accounting]`"},
+      {"[accounting.flow_log]", "## `[accounting.flow_log]`"},
+      {"[accounting.ipfix]", "## `[accounting.ipfix]`"},
+      {"[[webhook]]", "## `[[webhook]]`"},
+      {"[admission]", "## `[admission]`"},
+      {"[[peer]]", "## `[[peer]]`"},
+      {"[[forward]]", "## `[[forward]]`"}};
   for (const auto& [section, title] : sections) {
     const auto start = document.find(title);
     INFO(title);
@@ -109,6 +118,26 @@ TEST_CASE("what init writes shows the defaults: with every line switched on noth
   CHECK(full.config->send_buffer_max == plain.config->send_buffer_max);
   CHECK(full.config->window_budget == plain.config->window_budget);
   CHECK(full.config->mtu == plain.config->mtu);
+  CHECK(full.config->interface == plain.config->interface);
+  CHECK(full.config->uapi_dir == plain.config->uapi_dir);
+  CHECK(full.config->http == plain.config->http);
+  const auto& control = full.config->control;
+  const auto& control_defaults = plain.config->control;
+  CHECK(control.status_line.interval == control_defaults.status_line.interval);
+  CHECK(control.status_line.json == control_defaults.status_line.json);
+  CHECK(control.accounting.active_timeout == control_defaults.accounting.active_timeout);
+  CHECK(control.accounting.top_destinations == control_defaults.accounting.top_destinations);
+  CHECK(control.accounting.keep_minutes == control_defaults.accounting.keep_minutes);
+  CHECK(control.accounting.keep_hours == control_defaults.accounting.keep_hours);
+  CHECK(control.accounting.keep_days == control_defaults.accounting.keep_days);
+  CHECK(control.accounting.flow_log.path == control_defaults.accounting.flow_log.path);
+  CHECK(control.accounting.flow_log.rotate_at == control_defaults.accounting.flow_log.rotate_at);
+  CHECK(control.accounting.flow_log.keep == control_defaults.accounting.flow_log.keep);
+  CHECK_FALSE(control.accounting.ipfix.collector);
+  CHECK(control.accounting.ipfix.observation_domain ==
+        control_defaults.accounting.ipfix.observation_domain);
+  CHECK(control.accounting.ipfix.template_interval ==
+        control_defaults.accounting.ipfix.template_interval);
   CHECK(full.config->gso == plain.config->gso);
   CHECK(full.config->sandbox == plain.config->sandbox);
   CHECK(full.config->overlay == plain.config->overlay);
