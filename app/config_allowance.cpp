@@ -4,8 +4,6 @@
 // others. The parts are joined, and judged, where the last of them was read.
 #include <fmt/format.h>
 
-#include <array>
-
 #include "app/config_policy.hpp"
 #include "app/config_units.hpp"
 
@@ -14,18 +12,16 @@ namespace {
 
 constexpr std::uint64_t smallest_quota = 1000'000, largest_quota = 1000'000'000'000'000'000;
 
-// The keys of one quota: `quota` and so on, or `total_quota` and so on.
+// The keys of one quota.
 struct Keys {
-  explicit Keys(std::string_view prefix)
-      : quota(fmt::format("{}quota", prefix)),
-        action(fmt::format("{}quota_action", prefix)),
-        reset_day(fmt::format("{}quota_reset_day", prefix)),
-        throttle_down(fmt::format("{}throttle_down", prefix)),
-        throttle_up(fmt::format("{}throttle_up", prefix)) {}
-  std::string quota, action, reset_day, throttle_down, throttle_up;
+  const char *quota, *action, *reset_day, *throttle_down, *throttle_up;
 };
 
-void read_amount(TableReader& table, const std::string& key, QuotaTerms& terms) {
+constexpr Keys own_keys{"quota", "quota_action", "quota_reset_day", "throttle_down", "throttle_up"};
+constexpr Keys total_keys{"total_quota", "total_quota_action", "total_quota_reset_day",
+                          "total_throttle_down", "total_throttle_up"};
+
+void read_amount(TableReader& table, const char* key, QuotaTerms& terms) {
   std::string text;
   if (!table.string(key, text)) return;
   const auto before = terms.amount;
@@ -70,18 +66,16 @@ class Judge {
   // Terms that bind nobody.
   void need_amount() {
     if (terms_.amount) return;
-    for (const std::string* key :
-         {&keys_.action, &keys_.reset_day, &keys_.throttle_down, &keys_.throttle_up})
-      if (const Node* const at = table_.take(*key); at != nullptr && !at->text.empty())
+    for (const char* key : {keys_.action, keys_.reset_day, keys_.throttle_down, keys_.throttle_up})
+      if (const Node* const at = table_.take(key); at != nullptr && !at->text.empty())
         return findings_.error(at->place,
                                fmt::format("{} without a quota, expected {} as well, such as "
                                            "\"200GB/month\"",
-                                           table_.full(*key), table_.full(keys_.quota)));
+                                           table_.full(key), table_.full(keys_.quota)));
   }
 
  private:
-  void throttle(const std::string& key, std::uint64_t rate, const char* limit_key,
-                std::uint64_t limit) {
+  void throttle(const char* key, std::uint64_t rate, const char* limit_key, std::uint64_t limit) {
     const Node* const at = table_.take(key);
     if (at != nullptr && rate != 0 && !terms_.throttle)
       return findings_.error(at->place, fmt::format("{} without {} = \"throttle\"",
@@ -148,7 +142,7 @@ void read_hours(TableReader& table, Policy& policy) {
 
 void read_allowance(TableReader& table, Whose whose, const control::Calendar& calendar,
                     Policy& policy, QuotaTerms& terms, Findings& findings) {
-  const Keys keys("");
+  const Keys& keys = own_keys;
   table.rate("down", policy.down);
   table.rate("up", policy.up);
   read_terms(table, keys, terms);
@@ -161,7 +155,7 @@ void read_allowance(TableReader& table, Whose whose, const control::Calendar& ca
 }
 
 void read_totals(TableReader& table, GroupConfig& group, Findings& findings) {
-  const Keys keys("total_");
+  const Keys& keys = total_keys;
   QuotaTerms terms;
   table.rate("total_down", group.total_down);
   table.rate("total_up", group.total_up);
