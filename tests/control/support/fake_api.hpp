@@ -1,0 +1,80 @@
+// An Api over fakes, and a way to ask it without a socket.
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <string>
+
+#include "control/api.hpp"
+#include "control/http_message.hpp"
+#include "tests/control/support/fake_server.hpp"
+
+namespace culvert::control {
+
+inline constexpr base::WallTime test_now{std::chrono::seconds(1'796'289'302)};
+
+struct FakeApi {
+  FakeServer server;
+  FakeLedger ledger;
+  EventBus events;
+  std::string token = "a token of the tests";
+  HealthAnswer ready_answer{true, "ready"};
+  Api api{parts()};
+
+  ApiParts parts() {
+    return {.server = server,
+            .ledger = ledger,
+            .events = events,
+            .token = token,
+            .known_hosts = {"vpn.example"},
+            .metrics = [] { return std::string("# HELP x x\n"); },
+            .healthy =
+                [] {
+                  return HealthAnswer{true, "alive"};
+                },
+            .ready = [this] { return ready_answer; },
+            .parse_time = [](std::string_view text) -> std::optional<base::WallTime> {
+              if (text == "2026-12-01") return base::WallTime(std::chrono::seconds(1'796'083'200));
+              return std::nullopt;
+            },
+            .client_file = [](const Peer& peer) -> Outcome<std::string> {
+              if (peer.entry.name == "laptop") return std::string("[Interface]\n");
+              return Problem{409, "No client file", "the client made its own key", {}};
+            },
+            .now = [] { return test_now; }};
+  }
+
+  Response ask(Request request) {
+    if (auto refused = api.refuse(request)) return std::move(*refused);
+    boost::asio::io_context io;
+    Response answer;
+    std::exception_ptr failed;
+    boost::asio::co_spawn(io, api.handle(std::move(request)),
+                          [&](std::exception_ptr error, Response response) {
+                            failed = error;
+                            answer = std::move(response);
+                          });
+    io.run();
+    if (failed) std::rethrow_exception(failed);
+    return answer;
+  }
+
+  static Request request(std::string method, const std::string& target, std::string body = {},
+                         HeaderFields fields = {}) {
+    Request made;
+    made.method = std::move(method);
+    split_target(target, made);
+    made.fields = std::move(fields);
+    made.fields.emplace_back("Host", "localhost");
+    if (!body.empty()) {
+      made.content_length = body.size();
+      if (made.header("Content-Type").empty())
+        made.fields.emplace_back("Content-Type", "application/json");
+    }
+    made.body = std::move(body);
+    return made;
+  }
+};
+
+}  // namespace culvert::control
