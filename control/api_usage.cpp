@@ -78,12 +78,14 @@ Json report_json(const UsageQuery& query, const std::string& by,
 // RFC 4180, with a header line.
 std::string report_csv(const UsageQuery& query, const std::vector<UsageRow>& rows) {
   std::string text = "key,start";
-  for (const auto& [name, value] : to_json(Usage{}).items()) text += "," + name;
+  const Json columns = to_json(Usage{});
+  for (const auto& [name, value] : columns.items()) text += "," + name;
   text += "\r\n";
   for (const UsageRow& row : rows) {
     text += csv_field(row.key) + ",";
     if (is_time_span(query.by)) text += timestamp(row.start);
-    for (const auto& [name, value] : to_json(row.usage).items())
+    const Json values = to_json(row.usage);
+    for (const auto& [name, value] : values.items())
       text += "," + std::to_string(value.get<std::uint64_t>());
     text += "\r\n";
   }

@@ -144,7 +144,7 @@ asio::awaitable<bool> HttpConnection::read_head(Parser& parser) {
   co_await http::async_read_header(socket_, buffer_, parser,
                                    asio::redirect_error(asio::use_awaitable, error));
   if (!error) co_return true;
-  Response response = wrong_bytes(error);
+  Response response = wrong_bytes(parser, error);
   if (response.status == 0) {
     close();
     co_return false;
@@ -165,7 +165,7 @@ asio::awaitable<bool> HttpConnection::read_body(Parser& parser, Request& request
     request.body = std::move(parser.get().body());
     co_return true;
   }
-  Response response = wrong_bytes(error);
+  Response response = wrong_bytes(parser, error);
   if (response.status == 0) {
     close();
     co_return false;
@@ -174,15 +174,13 @@ asio::awaitable<bool> HttpConnection::read_body(Parser& parser, Request& request
 }
 
 // Status 0: there is nobody to answer to.
-Response HttpConnection::wrong_bytes(Error error) const {
+Response HttpConnection::wrong_bytes(const Parser& parser, Error error) const {
   if (late_)
     return handler_.problem(
         408, "Request timeout",
         fmt::format("a request must be complete within {} ms", bounds_.request.count()));
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    const auto seen = buffer_.data();
-    const std::string_view head(static_cast<const char*>(seen.data()), seen.size());
-    if (head.substr(0, bounds_.header).find('\n') == head.npos)
+    if (parser.get().target().empty())  // not even the request line has come
       return handler_.problem(414, "Target too long", too_long_text(bounds_));
     return handler_.problem(
         431, "Header too large",

@@ -57,7 +57,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Task<void> linger();
 
   std::optional<Response> wrong_head(const Parser& parser, const Request& request) const;
-  Response wrong_bytes(Error error) const;
+  Response wrong_bytes(const Parser& parser, Error error) const;
   Request request_of(const Parser& parser) const;
   void enter(State state) noexcept;
   void arm(std::chrono::milliseconds patience);
