@@ -1,11 +1,13 @@
 #include "control/events.hpp"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
+
+#include "control/clean_text.hpp"
+#include "control/timestamp.hpp"
 
 namespace culvert::control {
 namespace {
@@ -23,31 +25,8 @@ constexpr std::array<std::pair<EventKind, std::string_view>, 10> names{{
     {EventKind::state_recovered, "state_recovered"},
 }};
 
-// U+0000 to U+001F, U+007F, and U+0080 to U+009F, which UTF-8 writes as C2 80 to C2 9F.
-std::string without_controls(std::string text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 || byte == 0x7f) text[i] = ' ';
-    if (byte != 0xc2 || i + 1 == text.size()) continue;
-    const auto next = static_cast<unsigned char>(text[i + 1]);
-    if (next >= 0x80 && next < 0xa0) text[i] = text[i + 1] = ' ';
-  }
-  return text;
-}
-
 std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::string rfc3339(base::WallTime when) {
-  const auto since = std::chrono::floor<std::chrono::milliseconds>(when.time_since_epoch());
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  const time_t whole = seconds.count();
-  tm utc{};
-  ::gmtime_r(&whole, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
-                     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                     (since - seconds).count());
 }
 
 }  // namespace
@@ -66,7 +45,7 @@ std::optional<EventKind> parse_event_kind(std::string_view text) noexcept {
 
 std::string Event::to_json() const {
   return fmt::format(R"({{"id":{},"type":"{}","time":"{}","peer":{},"detail":{}{}{}}})", id,
-                     to_string(kind), rfc3339(when), quoted(peer), quoted(detail),
+                     to_string(kind), timestamp(when), quoted(peer), quoted(detail),
                      data.empty() ? "" : ",", data);
 }
 
@@ -82,9 +61,9 @@ void EventBus::publish(EventKind kind, std::string peer, std::string detail, std
   const Event event{next_++,
                     kind,
                     when,
-                    without_controls(std::move(peer)),
-                    without_controls(std::move(detail)),
-                    without_controls(std::move(data))};
+                    clean_text(std::move(peer)),
+                    clean_text(std::move(detail)),
+                    clean_text(std::move(data), std::string::npos)};
   recent_.push_back(event);
   if (recent_.size() > remembered) recent_.pop_front();
   // A copy of the list: a listener may add or end others. Each is held while it is called, so that
