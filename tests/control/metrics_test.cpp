@@ -76,13 +76,10 @@ bool has(const std::string& page, const std::string& line) {
   return ("\n" + page).find("\n" + line + "\n") != std::string::npos;
 }
 
-// promtool's words about the page; nothing if there is no promtool.
-std::optional<std::string> promtool(const std::string& page) {
+// What `promtool ARGUMENTS` says and its exit code behind that; nothing if there is no promtool.
+std::optional<std::string> promtool(const std::string& arguments) {
   if (std::system("command -v promtool >/dev/null 2>&1") != 0) return {};
-  Folder folder;
-  std::ofstream(folder / "page") << page;
-  FILE* pipe =
-      ::popen(("promtool check metrics <" + (folder / "page") + " 2>&1; echo $?").c_str(), "r");
+  FILE* pipe = ::popen(("promtool " + arguments + " 2>&1; echo $?").c_str(), "r");
   std::string said;
   char bytes[4096];
   for (std::size_t n; (n = std::fread(bytes, 1, sizeof bytes, pipe)) > 0;) said.append(bytes, n);
@@ -189,12 +186,45 @@ TEST_CASE("promtool has nothing to say about the page") {
   Node node;
   node.fill(3);
   node.server.peer(2).entry.name = "quo\"te\\n";
-  const auto said = promtool(node.page());
+  Folder folder;
+  std::ofstream(folder / "page") << node.page();
+  const auto said = promtool("check metrics <" + (folder / "page"));
   if (!said) {
     WARN("promtool is not installed");
     return;
   }
   CHECK(*said == "0\n");
+}
+
+TEST_CASE("every metric that the dashboard and the alerts name is on the page") {
+  Node node;
+  node.fill(2);
+  const std::string page = node.page();
+  for (const char* file : {"/grafana/culvert.json", "/prometheus/alerts.yml"}) {
+    std::ifstream in(std::string(CULVERT_PACKAGING) + file);
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::regex name("\\b(culvert|wireguard|process)_[a-z_]+\\b");
+    std::set<std::string> named;
+    for (std::sregex_iterator at(text.begin(), text.end(), name), end; at != end; ++at)
+      named.insert(at->str());
+    CHECK(named.size() > 10);
+    for (const std::string& each : named) {
+      INFO(file << " names " << each);
+      const bool found = page.find("\n" + each + "{") != std::string::npos ||
+                         page.find("\n" + each + " ") != std::string::npos;
+      CHECK(found);
+    }
+  }
+}
+
+TEST_CASE("promtool takes the alert rules") {
+  const auto said = promtool("check rules " CULVERT_PACKAGING "/prometheus/alerts.yml");
+  if (!said) {
+    WARN("promtool is not installed");
+    return;
+  }
+  INFO(*said);
+  CHECK(said->ends_with("0\n"));
 }
 
 TEST_CASE("a page of 10,000 peers", "[.measure]") {
