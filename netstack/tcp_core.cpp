@@ -145,9 +145,11 @@ void TcpCore::abort(Flow& flow) noexcept {
   // An acknowledgement that was still owed would be sent before the RST.
   tcp_clear_flags(pcb, TF_ACK_DELAY | TF_ACK_NOW);
   PcbScope scope(pcb);
+  const base::Time last = flow.traffic.last;
   flushing_ = &flow;
   tcp_abort(pcb);
   flushing_ = nullptr;
+  flow.traffic.last = last;  // an RST for want of traffic is none
 }
 
 void TcpCore::forget(PendingSyn::Parked& parked) noexcept {

@@ -78,6 +78,7 @@ struct Context {
   base::log::Limiter log_limit{std::chrono::seconds(10)};
   bool echo_said = false;
   FlowTable table;
+  Gate gate{*this};
 
  private:
   base::Time given_;

@@ -62,6 +62,7 @@ void FlowTable::close_all() noexcept {
 }
 
 void FlowTable::map_addresses(ClientState& client) {
+  known_ = {};
   for (const base::Prefix& prefix : client.config.addresses) {
     if (by_prefix_.insert_or_assign(prefix, &client).second)
       ++(prefix.address().is_v4() ? lengths4_ : lengths6_)[prefix.length()];
@@ -70,6 +71,7 @@ void FlowTable::map_addresses(ClientState& client) {
 
 // What another client has taken over stays there.
 void FlowTable::unmap_addresses(const ClientState& client) noexcept {
+  known_ = {};
   for (const base::Prefix& prefix : client.config.addresses) {
     const auto found = by_prefix_.find(prefix);
     if (found == by_prefix_.end() || found->second != &client) continue;

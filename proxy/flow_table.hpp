@@ -3,6 +3,7 @@
 // anywhere.
 #pragma once
 
+#include <array>
 #include <boost/intrusive/list.hpp>
 #include <list>
 #include <map>
@@ -14,6 +15,7 @@
 #include "proxy/client.hpp"
 #include "proxy/deadline_wheel.hpp"
 #include "proxy/flow.hpp"
+#include "proxy/gate.hpp"
 #include "proxy/shaper.hpp"
 
 namespace culvert::proxy {
@@ -30,6 +32,7 @@ struct ClientState : Client {
   using Client::Client;
   FlowList tcp, udp, echo;  // the one used longest ago first (TCP: the oldest)
   std::size_t echo_open = 0;
+  GateState gate;
   Lane up{config.controls, counters, Direction::up};
   Lane down{config.controls, counters, Direction::down};
   Lane datagrams{nullptr, counters, Direction::down};  // sockets to be read; policed one by one
@@ -60,6 +63,13 @@ class FlowTable {
   }
   // By the longest of all clients' prefixes that hold `address`.
   ClientState* find_client(const base::IpAddress& address) const noexcept;
+  // The same, for every packet: remembers the answers.
+  ClientState* client_of(const base::IpAddress& address) noexcept {
+    const std::size_t last = std::to_integer<std::size_t>(address.bytes().back());
+    Known& known = known_[last | (address.is_v6() ? 256u : 0u)];
+    if (known.address != address) known = {address, find_client(address)};
+    return known.client;
+  }
 
   // May this client open one more? The reason if not. Recycles the client's own idlest mapping or
   // echo flow where that makes room.
@@ -112,6 +122,11 @@ class FlowTable {
   base::TokenBucket new_flows_;
   std::list<ClientState> clients_;
   std::unordered_map<base::Prefix, ClientState*, PrefixHash> by_prefix_;
+  struct Known {
+    base::IpAddress address;
+    ClientState* client = nullptr;
+  };
+  std::array<Known, 512> known_;  // by the version and the last byte of the address
   std::map<unsigned, std::size_t, std::greater<>> lengths4_, lengths6_;  // how many of each
   std::unordered_map<base::FlowKey, Flow*, base::FlowKeyHash> by_key_;
   std::vector<std::unique_ptr<Flow>> left_;

@@ -85,6 +85,10 @@ bool ForwardListener::accept_one(FileDescriptor accepted, const base::Endpoint& 
     context_.counters.drops.add(base::Drop::unknown_client);
     return true;
   }
+  if (!context_.gate.lets_in(*client)) {
+    set_close_with_reset(accepted.get());
+    return true;
+  }
   if (const auto refused = context_.table.admit_tcp(*client, context_.now())) {
     set_close_with_reset(accepted.get());
     context_.deny(*client, *refused);

@@ -46,6 +46,7 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
     context_.counters.drops.add(base::Drop::unknown_client);
     return nullptr;
   }
+  if (!context_.gate.lets_in(*client)) return nullptr;
   if (const auto refused = context_.table.admit_udp(*client, context_.now())) {
     context_.deny(*client, *refused);
     return nullptr;

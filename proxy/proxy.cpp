@@ -8,6 +8,7 @@
 #include "proxy/context.hpp"
 #include "proxy/echo_flow.hpp"
 #include "proxy/forward.hpp"
+#include "proxy/portal.hpp"
 #include "proxy/tcp_flow.hpp"
 #include "proxy/udp_flow.hpp"
 
@@ -20,7 +21,8 @@ struct Proxy::Impl final : netstack::Stack::Events {
        base::WorkerCounters& counters)
       : context(io, std::move(config), counters, base::Time{}),
         send(std::move(out)),
-        stack(context.config.stack, *this, random, counters) {
+        stack(context.config.stack, *this, random, counters),
+        portal(context) {
     context.stack = &stack;
   }
   ~Impl() override {
@@ -32,9 +34,14 @@ struct Proxy::Impl final : netstack::Stack::Events {
 
   void on_syn(netstack::PendingSyn syn) noexcept override {
     const base::FlowKey& key = syn.key();
-    if (stack.is_own(key.server.address)) return syn.reset();
     ClientState* client = context.table.find_client(key.client.address);
+    if (client && portal.takes(*client, key)) return portal.accept(*client, std::move(syn));
+    if (stack.is_own(key.server.address)) return syn.reset();
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
+    if (client->gate.stopped != base::Stop::none) {
+      context.deny(*client, base::Drop::client_stopped);
+      return syn.reset();  // at once, whatever the client thinks of ICMP
+    }
     if (const auto refused = context.table.admit_tcp(*client, context.now()))
       return context.deny(*client, *refused);
     if (!context.may_reach(*client, key.server, base::Protocol::tcp))
@@ -46,16 +53,28 @@ struct Proxy::Impl final : netstack::Stack::Events {
     if (has_udp_forwards)
       if (Flow* flow = context.table.find(datagram.key))
         return static_cast<ForwardFlow*>(flow)->to_remote(datagram);
+    ClientState* client = context.table.find_client(datagram.key.client.address);
+    if (client && client->gate.stopped != base::Stop::none)
+      return on_stopped_udp(*client, datagram);
     if (stack.is_own(datagram.key.server.address))
       return stack.send_icmp_error(IcmpError::port_unreachable, datagram.packet);
-    ClientState* client = context.table.find_client(datagram.key.client.address);
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
     UdpFlow::carry(context, *client, datagram);
+  }
+
+  void on_stopped_udp(ClientState& client, const netstack::UdpDatagram& datagram) noexcept {
+    if (portal.takes(client, datagram.key)) return portal.answer(datagram);
+    context.deny(client, base::Drop::client_stopped);
+    stack.send_icmp_error(IcmpError::prohibited, datagram.packet);
   }
 
   void on_echo(const netstack::EchoRequest& request) noexcept override {
     ClientState* client = context.table.find_client(request.key.client.address);
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
+    if (client->gate.stopped != base::Stop::none) {
+      context.deny(*client, base::Drop::client_stopped);
+      return stack.send_icmp_error(IcmpError::prohibited, request.packet);
+    }
     EchoFlow::carry(context, *client, request);
   }
 
@@ -66,7 +85,23 @@ struct Proxy::Impl final : netstack::Stack::Events {
     if (flow) flow->close();
   }
 
-  void output(const base::Pieces& packet) noexcept override { send(packet); }
+  void output(const base::Pieces& packet) noexcept override {
+    ClientState* client = client_at(packet[0], false);
+    if (!client || context.gate.lets_out(*client)) send(packet);
+  }
+
+  // Whose packet is it? By its source if it came in, else by its destination. The first piece holds
+  // the IP header.
+  ClientState* client_at(base::Bytes packet, bool came_in) noexcept {
+    if (packet.size() < 20) return nullptr;
+    const bool v4 = std::to_integer<unsigned>(packet[0]) >> 4 == 4;
+    if (v4)
+      return context.table.client_of(base::IpAddress::v4(
+          came_in ? packet.subspan<12, 4>() : packet.subspan<16, 4>()));
+    if (packet.size() < 40) return nullptr;
+    return context.table.client_of(
+        base::IpAddress::v6(came_in ? packet.subspan<8, 16>() : packet.subspan<24, 16>()));
+  }
 
   void flush() noexcept {
     stack.deliver(context.now());
@@ -78,7 +113,9 @@ struct Proxy::Impl final : netstack::Stack::Events {
     }
     serve_turns();
     stack.flush(context.now());
+    context.gate.run_due();
     context.table.collect();
+    portal.collect();
     context.poller.arm();
   }
 
@@ -93,6 +130,7 @@ struct Proxy::Impl final : netstack::Stack::Events {
   Context context;
   Output send;
   netstack::Stack stack;
+  Portal portal;
   std::vector<std::shared_ptr<ForwardListener>> forwards;
   bool has_udp_forwards = false;
 };
@@ -104,10 +142,13 @@ Proxy::Proxy(boost::asio::io_context& io, Config config, Output output, base::Ra
 Proxy::~Proxy() = default;
 
 Client& Proxy::add_client(ClientConfig config, base::PeerCounters& counters, base::Time now) {
-  return impl_->context.table.add_client(std::move(config), counters, now);
+  ClientState& client = impl_->context.table.add_client(std::move(config), counters, now);
+  impl_->context.gate.add(client);
+  return client;
 }
 
 void Proxy::remove_client(Client& client) noexcept {
+  impl_->portal.forget(static_cast<ClientState&>(client));
   impl_->context.table.remove_client(static_cast<ClientState&>(client));
   impl_->stack.flush(impl_->context.now());
 }
@@ -158,7 +199,21 @@ void Proxy::add_forward(Forward forward) {
 
 void Proxy::input(base::Packet packet, base::Time now) noexcept {
   impl_->context.set_now(now);
+  if (ClientState* client = impl_->client_at(packet.bytes(), true))
+    impl_->context.gate.on_input(*client);
   impl_->stack.input(std::move(packet), now);
+}
+
+bool Proxy::may_send(base::Bytes packet) noexcept {
+  ClientState* client = impl_->client_at(packet, true);
+  if (!client) return true;
+  impl_->context.gate.on_input(*client);
+  return client->gate.stopped == base::Stop::none;
+}
+
+bool Proxy::may_receive(base::Bytes packet) noexcept {
+  ClientState* client = impl_->client_at(packet, false);
+  return !client || impl_->context.gate.lets_in(*client);
 }
 
 void Proxy::flush(base::Time now) noexcept {
@@ -169,12 +224,14 @@ void Proxy::flush(base::Time now) noexcept {
 void Proxy::tick(base::Time now) noexcept {
   impl_->context.set_now(now);
   impl_->context.table.run_deadlines(now);
+  impl_->context.gate.tick(now);
   impl_->stack.tick(now);
 }
 
 base::Time Proxy::next_deadline() const noexcept {
   const Context& context = impl_->context;
   return std::min({context.table.next_deadline(), context.shaper.next_deadline(),
+                   context.gate.next_deadline(),
                    impl_->stack.next_deadline()});
 }
 

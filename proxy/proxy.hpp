@@ -77,6 +77,11 @@ class Proxy {
 
   // An inner packet from the tunnel.
   void input(base::Packet packet, base::Time now) noexcept;
+  // Of a packet from client to client, which passes the proxy by: may its sender use the tunnel, and
+  // may who it is for? A sender that may not is told so by input(); a packet for one that may not is
+  // counted here.
+  bool may_send(base::Bytes packet) noexcept;
+  bool may_receive(base::Bytes packet) noexcept;
   // Once per loop turn: writes what the turn gathered for each host socket, then the stack's
   // output.
   void flush(base::Time now) noexcept;

@@ -90,6 +90,7 @@ void TcpFlow::on_dial_failed(int error) noexcept {
     context_.stack->send_icmp_error(*report->icmp, syn_->packet(), report->offender, report->mtu);
     return close();
   }
+  report_end();  // what answers the SYN takes it away
   if (error == ECONNREFUSED && !context_.config.refuse_with_icmp)
     syn_->reset();
   else if (const auto icmp = from_errno(error))

@@ -75,6 +75,7 @@ class World {
                                *base::Prefix::parse("fd08::2/128")};
     client_config.limits = limits;
     client_config.full_cone = full_cone;
+    client_config.controls = &controls;
     client = &proxy.add_client(client_config, peer, now);
   }
 
@@ -84,6 +85,7 @@ class World {
   }
 
   void take(const base::Pieces& packet) {
+    peer.down_packets.add(), peer.down_bytes.add(packet.size());  // as the tunnel counts
     Sent sent;
     sent.packet.resize(packet.size());
     packet.copy_to(sent.packet);
@@ -100,6 +102,7 @@ class World {
     base::Packet p = pool.allocate();
     p.resize(packet.size());
     std::copy(packet.begin(), packet.end(), p.data());
+    peer.up_packets.add(), peer.up_bytes.add(packet.size());
     proxy.input(std::move(p), now);
   }
   void turn() {
@@ -159,6 +162,7 @@ class World {
   FixedRandom random;
   base::WorkerCounters counters;
   base::PeerCounters peer;
+  base::PeerControls controls;
   base::Time now{std::chrono::hours(1)};
   std::deque<Sent> queue;
   boost::asio::io_context io;
