@@ -1,7 +1,5 @@
 #include "proxy/group_share.hpp"
 
-#include "proxy/policing.hpp"
-
 namespace culvert::proxy {
 namespace {
 

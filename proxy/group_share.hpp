@@ -8,7 +8,7 @@
 
 #include <atomic>
 
-#include "proxy/rate_bucket.hpp"
+#include "proxy/policing.hpp"
 #include "proxy/rates.hpp"
 
 namespace culvert::proxy {
@@ -40,7 +40,7 @@ class GroupShare {
   std::atomic<std::int64_t>& paid_until_;
   const Direction direction_;
   std::int64_t reserve_ = 0;
-  RateBucket datagrams_;
+  DatagramBucket datagrams_;
   base::Time ready_at_{};
   base::Time refused_since_ = base::never;
 };

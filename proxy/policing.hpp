@@ -11,9 +11,12 @@ inline constexpr base::Duration datagram_burst = std::chrono::milliseconds(100);
 // The stream payload of a full segment, and what a datagram of usual size holds at most.
 inline constexpr std::int64_t full_segment = 1360, full_datagram = 1500;
 
-inline std::int64_t stream_depth(std::uint64_t rate) noexcept {
-  return RateBucket::bytes_in(stream_burst, rate, 2 * full_segment);
-}
+struct StreamBucket : RateBucket {
+  StreamBucket() noexcept : RateBucket(stream_burst, 2 * full_segment) {}
+};
+struct DatagramBucket : RateBucket {
+  DatagramBucket() noexcept : RateBucket(datagram_burst, full_datagram) {}
+};
 
 // Datagrams have all of a rate until streams wait for it; then they leave them half.
 inline std::uint64_t datagram_rate(std::uint64_t rate, bool streams_wait) noexcept {
@@ -22,11 +25,10 @@ inline std::uint64_t datagram_rate(std::uint64_t rate, bool streams_wait) noexce
 
 // May a datagram pass a bucket of `rate`? The caller takes it then. A bucket that is full lets pass
 // what is larger than itself, and owes it.
-inline bool may_pass(RateBucket& bucket, std::int64_t bytes, std::uint64_t rate,
+inline bool may_pass(DatagramBucket& bucket, std::int64_t bytes, std::uint64_t rate,
                      base::Time now) noexcept {
-  const std::int64_t depth = RateBucket::bytes_in(datagram_burst, rate, full_datagram);
-  bucket.refill(rate, depth, now);
-  return bucket.tokens() >= std::min(bytes, depth);
+  bucket.refill(rate, now);
+  return bucket.tokens() >= std::min(bytes, bucket.depth());
 }
 
 }  // namespace culvert::proxy

@@ -27,17 +27,20 @@ class RateBucket {
         std::int64_t(std::min<unsigned __int128>((bits + rate - 1) / rate, most)));
   }
 
-  // Earns what came since the last call, at the rate of that call, and takes over `rate` (> 0) and
-  // `depth`. Starts full.
-  void refill(std::uint64_t rate, std::int64_t depth, base::Time now) noexcept {
-    if (rate_ == 0) tokens_ = depth, last_ = now;
+  // Saves up what the rate moves in `burst`, or `least` bytes if that is more.
+  constexpr RateBucket(base::Duration burst, std::int64_t least) noexcept
+      : burst_(burst), least_(least) {}
+
+  // Earns what came since the last call, at the rate of that call, and takes over `rate` (> 0).
+  // Starts full.
+  void refill(std::uint64_t rate, base::Time now) noexcept {
     if (now > last_ && rate_ != 0) earn(now);
-    if (rate != rate_ && rate_ != 0) rescale(rate);
-    rate_ = rate;
-    if (tokens_ >= depth) tokens_ = depth, carry_ = 0;
+    if (rate != rate_) change(rate, now);
+    if (tokens_ >= depth_) tokens_ = depth_, carry_ = 0;
   }
 
   std::int64_t tokens() const noexcept { return tokens_; }
+  std::int64_t depth() const noexcept { return depth_; }
   void take(std::size_t bytes) noexcept { tokens_ -= std::int64_t(bytes); }
 
   // When `tokens` will be there, after refill().
@@ -60,12 +63,20 @@ class RateBucket {
     tokens_ += std::int64_t(std::min<unsigned __int128>(earned / unit, most));
   }
   // A debt is a time to wait: a slower rate must not make it longer.
-  void rescale(std::uint64_t rate) noexcept {
+  void change(std::uint64_t rate, base::Time now) noexcept {
+    depth_ = bytes_in(burst_, rate, least_);
+    if (rate_ == 0)
+      tokens_ = depth_, last_ = now;
+    else if (tokens_ < 0)
+      tokens_ = std::int64_t(__int128(tokens_) * __int128(rate) / __int128(rate_));
     carry_ = 0;
-    if (tokens_ < 0) tokens_ = std::int64_t(__int128(tokens_) * __int128(rate) / __int128(rate_));
+    rate_ = rate;
   }
 
+  base::Duration burst_;
+  std::int64_t least_;
   std::uint64_t rate_ = 0;
+  std::int64_t depth_ = 0;
   std::int64_t tokens_ = 0;
   std::uint64_t carry_ = 0;  // bit-nanoseconds, less than `unit`
   base::Time last_{};

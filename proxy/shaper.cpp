@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <new>
 
-#include "proxy/policing.hpp"
-
 namespace culvert::proxy {
 namespace {
 
@@ -12,6 +10,8 @@ using std::chrono::milliseconds;
 
 // A lane's part of a round: one read of a socket.
 constexpr std::size_t visit_bytes = 64 << 10;
+// What a turn costs that moves next to nothing, in bytes: its system call.
+constexpr std::size_t least_cost = 1 << 10;
 // A mover's part of a limited lane. Eight flows at 1 Mbit/s come by every 90 ms, and at 1 Gbit/s a
 // system call moves as much as without a limit.
 constexpr base::Duration quantum_time = milliseconds(10);
@@ -81,7 +81,7 @@ std::size_t Shaper::quantum_of(std::uint64_t rate) noexcept {
 bool Shaper::has_tokens(Lane& lane, const Terms& terms, std::int64_t bytes,
                         base::Time now) noexcept {
   if (terms.own != 0) {
-    lane.streams_.refill(terms.own, stream_depth(terms.own), now);
+    lane.streams_.refill(terms.own, now);
     if (lane.streams_.tokens() < bytes) return false;
   }
   return !terms.group || terms.group->share.has(bytes, terms.of_group, now);
@@ -124,7 +124,7 @@ std::size_t Shaper::visit(Turns& turns, Lane& lane, base::Time now) noexcept {
     if (moved.more && !mover.waits()) lane.movers_.push_back(mover);
     if (terms.own != 0) lane.streams_.take(moved.bytes);
     if (terms.group) terms.group->share.take(moved.bytes);
-    done += moved.bytes;
+    done += std::max(moved.bytes, least_cost);
   }
   if (!lane.movers_.empty() && !lane.waits()) turns.active.push_back(lane);
   return done;
@@ -142,7 +142,7 @@ bool Shaper::pass(Lane& lane, std::size_t bytes, base::Time now) noexcept {
   }
   if (rate == 0) return true;
   lane.datagrams_.take(bytes);
-  lane.streams_.refill(terms.own, stream_depth(terms.own), now);
+  lane.streams_.refill(terms.own, now);
   lane.streams_.take(bytes);
   return true;
 }

@@ -95,7 +95,8 @@ class Lane : public LaneHook {
   const base::PeerCounters& counters_;
   const Direction direction_;
   Movers movers_;
-  RateBucket streams_, datagrams_;
+  StreamBucket streams_;
+  DatagramBucket datagrams_;
   Waiting timer_;
 };
 
@@ -114,7 +115,7 @@ class Shaper {
  public:
   // One ring for the streams of each direction, and one for sockets of datagrams to be read.
   enum class Ring : std::uint8_t { up, down, datagrams };
-  // Bytes in one call of serve().
+  // Bytes in one call of serve(), about.
   static constexpr std::size_t turn_bytes = 512 << 10;
 
   explicit Shaper(std::span<base::GroupControls> groups);
