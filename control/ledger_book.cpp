@@ -168,12 +168,14 @@ void LedgerBook::depart(Account& account) {
   departed_ = true;
 }
 
-// It may live on for a moment, and is counted until it is gone.
+// Where the server has it still, it is counted until it is gone.
 void LedgerBook::leave(std::uint32_t slot) {
   Account* account = of(slot);
   if (account == nullptr || !started_) return;
   count(*account, server_.counters(slot));
   settle(*account);
+  const Peer* peer = server_.find(account->key);
+  if (peer == nullptr || peer->slot != slot) depart(*account);
   save_now();
 }
 
