@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <charconv>
 #include <iterator>
-#include <limits>
+#include <set>
 
 namespace culvert::control {
 namespace {
@@ -44,6 +44,19 @@ std::optional<base::Secret<wg::key_size>> parse_secret(std::string_view text) {
   base::Secret<wg::key_size> key;
   if (!parse_hex(text, key.mutable_bytes())) return {};
   return key;
+}
+
+// replace_peers removes all peers and then adds those that are named, so these begin with nothing
+// but what is said of them; the server keeps their sessions.
+void make_peers_new(std::vector<PeerChange>& peers) {
+  std::set<wg::PublicKey> seen;
+  for (PeerChange& peer : peers) {
+    if (!seen.insert(peer.public_key).second) continue;
+    if (!peer.preshared_key) peer.preshared_key.emplace();
+    if (!peer.persistent_keepalive) peer.persistent_keepalive = std::chrono::seconds(0);
+    peer.replace_allowed_ips = true;
+    if (peer.update_only) peer.remove = true;  // there was none to update any more
+  }
 }
 
 std::string printable(std::string_view text) {
@@ -214,6 +227,7 @@ void UapiRequest::take_flag(bool& flag, std::string_view key, std::string_view v
 }
 
 DeviceChange UapiRequest::take_change(const wg::PublicKey& own) {
+  if (change_.replace_peers) make_peers_new(change_.peers);
   const wg::PublicKey key = change_.private_key ? wg::public_key_of(*change_.private_key) : own;
   std::erase_if(change_.peers, [&](const PeerChange& peer) { return peer.public_key == key; });
   return std::move(change_);

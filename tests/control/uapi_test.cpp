@@ -61,7 +61,7 @@ TEST_CASE("a get is a get") {
 TEST_CASE("every key of a device and a peer is read") {
   const DeviceChange change =
       change_of("private_key=" + std::string(64, '4') +
-                "\nlisten_port=51821\nfwmark=4294967295\nreplace_peers=true\n"
+                "\nlisten_port=51821\nfwmark=4294967295\n"
                 "public_key=" +
                 a + "\nupdate_only=true\npreshared_key=" + b +
                 "\nendpoint=[2001:db8::1]:65535\npersistent_keepalive_interval=65535\nreplace_"
@@ -73,7 +73,6 @@ TEST_CASE("every key of a device and a peer is read") {
   CHECK(hex(change.private_key->bytes()) == std::string(64, '4'));
   CHECK(change.listen_port == 51821);
   CHECK(change.fwmark == 4294967295u);
-  CHECK(change.replace_peers);
   REQUIRE(change.peers.size() == 2);
   const PeerChange& peer = change.peers[0];
   CHECK(hex(peer.public_key.bytes) == a);
@@ -125,6 +124,23 @@ TEST_CASE("what replace_allowed_ips follows is replaced too") {
                                         "allowed_ip=10.0.0.2/32\n");
   REQUIRE(change.peers.at(0).allowed_ips.size() == 1);
   CHECK(change.peers[0].allowed_ips[0].prefix == base::Prefix::parse("10.0.0.2/32"));
+}
+
+TEST_CASE("peers that replace all others begin with nothing but what is said of them") {
+  const DeviceChange change = change_of(
+      "replace_peers=true\npublic_key=" + a + "\nallowed_ip=10.0.0.1/32\npublic_key=" + b +
+      "\nupdate_only=true\npublic_key=" + a + "\npersistent_keepalive_interval=5\n");
+  CHECK(change.replace_peers);
+  REQUIRE(change.peers.size() == 3);
+  const PeerChange& first = change.peers[0];
+  REQUIRE(first.preshared_key);
+  CHECK(first.preshared_key->is_zero());
+  CHECK(first.persistent_keepalive == std::chrono::seconds(0));
+  CHECK(first.replace_allowed_ips);
+  CHECK(first.allowed_ips.size() == 1);
+  CHECK(change.peers[1].remove);
+  CHECK_FALSE(change.peers[2].preshared_key);
+  CHECK_FALSE(change.peers[2].replace_allowed_ips);
 }
 
 TEST_CASE("the server's own key as a peer is ignored, the present one or the one it gets") {

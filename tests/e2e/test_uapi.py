@@ -3,6 +3,7 @@
      wg --- /var/run/wireguard/NAME.sock --- [ supervisor -- workers ] ==tunnel== client
 """
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -205,6 +206,12 @@ def test_addconf_adds_and_setconf_replaces(world, start, tmp_path):
     assert set(dump(world)[1]) == {first.key.public, second.key.public}
     wg(world, "setconf", NAME, conf(tmp_path, server.key, [third]))
     assert set(dump(world)[1]) == {third.key.public}
+    bare, third.psk = dataclasses.replace(third), wireguard.preshared_key()
+    wg(world, "setconf", NAME, conf(tmp_path, server.key, [third]))
+    assert dump(world)[1][third.key.public][1] == third.psk
+    wg(world, "setconf", NAME, conf(tmp_path, server.key, [bare]))
+    assert dump(world)[1][third.key.public][1] == "(none)"
+    third.psk = ""
     wireguard.Client(world, third, server.public).wait_until_up()
 
 
