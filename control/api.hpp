@@ -16,7 +16,7 @@
 
 namespace culvert::control {
 
-// What /healthz and /readyz answer: 200 or 503, and why.
+// What /healthz and /readyz answer: 200 or 503, and a JSON object with a newline.
 struct HealthAnswer {
   bool good = false;
   std::string text;

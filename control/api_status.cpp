@@ -1,4 +1,6 @@
 // /v1/status, /v1/groups, /v1/openapi.json, /metrics, /healthz, /readyz
+#include <map>
+
 #include "control/api_impl.hpp"
 #include "control/api_json.hpp"
 #include "control/uri.hpp"
@@ -96,10 +98,7 @@ struct Totals {
   }
 };
 
-Json group_json(const Server& server, const Ledger& ledger, const GroupConfig& group) {
-  Totals totals;
-  for (const Peer* peer : server.peers())
-    if (peer->entry.group == group.name) totals.add(ledger, *peer);
+Json group_json(const Ledger& ledger, const GroupConfig& group, const Totals& totals) {
   const auto quota = ledger.group_quota(group.name);
   Json out{{"name", group.name},
            {"members", totals.peers},
@@ -117,8 +116,9 @@ Json group_json(const Server& server, const Ledger& ledger, const GroupConfig& g
 
 Response health_response(const std::function<HealthAnswer()>& ask) {
   HealthAnswer answer = ask();
-  if (!answer.text.ends_with('\n')) answer.text += '\n';
-  return text_response(std::move(answer.text), answer.good ? 200 : 503);
+  Response response = text_response(std::move(answer.text), answer.good ? 200 : 503);
+  response.content_type = "application/json";
+  return response;
 }
 
 }  // namespace
@@ -152,9 +152,11 @@ Api::Impl::Task Api::Impl::get_status(Call call) {
 Api::Impl::Task Api::Impl::list_groups(Call call) {
   const auto query = Query::parse(call.request.query, {});
   if (!query) co_return problem_response(query.problem());
+  std::map<std::string, Totals> totals;
+  for (const Peer* peer : parts.server.peers()) totals[peer->entry.group].add(parts.ledger, *peer);
   Json list = Json::array();
   for (const GroupConfig& group : parts.server.groups())
-    list.push_back(group_json(parts.server, parts.ledger, group));
+    list.push_back(group_json(parts.ledger, group, totals[group.name]));
   co_return json_response({{"groups", std::move(list)}});
 }
 

@@ -97,7 +97,8 @@ asio::awaitable<void> HttpConnection::run() {
 
 asio::awaitable<bool> HttpConnection::serve_one() {
   Parser parser;
-  if (const bool read = co_await read_head(parser); !read) co_return false;
+  const bool has_head = co_await read_head(parser);
+  if (!has_head || owner_ == nullptr) co_return false;
   Request request = request_of(parser);
   std::optional<Response> refused = std::move(refusal_);
   if (!refused) refused = wrong_head(parser, request);
@@ -109,7 +110,8 @@ asio::awaitable<bool> HttpConnection::serve_one() {
     const bool goes_on = response.status != 501 && parser.keep_alive();
     co_return co_await answer(std::move(response), request.method == "HEAD", goes_on);
   }
-  if (const bool read = co_await read_body(parser, request); !read) co_return false;
+  const bool has_body = co_await read_body(parser, request);
+  if (!has_body || owner_ == nullptr) co_return false;
 
   disarm();
   enter(State::serving);
@@ -175,6 +177,9 @@ asio::awaitable<bool> HttpConnection::read_body(Parser& parser, Request& request
 
 // Status 0: there is nobody to answer to.
 Response HttpConnection::wrong_bytes(const Parser& parser, Error error) const {
+  Response none;
+  none.status = 0;
+  if (owner_ == nullptr) return none;
   if (late_)
     return handler_.problem(
         408, "Request timeout",
@@ -194,8 +199,6 @@ Response HttpConnection::wrong_bytes(const Parser& parser, Error error) const {
   const bool theirs = error.category() == make_error_code(http::error::bad_method).category() &&
                       error != http::error::end_of_stream && error != http::error::partial_message;
   if (theirs) return handler_.problem(400, "Malformed request", error.message());
-  Response none;
-  none.status = 0;
   return none;
 }
 
@@ -236,7 +239,7 @@ std::optional<Response> HttpConnection::wrong_head(const Parser& parser,
 
 asio::awaitable<bool> HttpConnection::answer(Response response, bool head_only, bool keep_alive) {
   std::shared_ptr<BodyStream> body = head_only ? nullptr : std::move(response.stream);
-  if (body && (owner_ == nullptr || !owner_->may_stream(door_))) {
+  if (body && !owner_->may_stream(door_)) {
     body = nullptr;
     response = handler_.problem(503, "Too many listeners",
                                 fmt::format("there are {} already", bounds_.streams));

@@ -144,11 +144,13 @@ void HttpListener::open_tcp(const std::string& host_port) {
 
 void HttpListener::start(Accept accept) {
   accept_ = std::move(accept);
+  open_ = std::make_shared<bool>(true);
   wait();
 }
 
 void HttpListener::close() {
   boost::system::error_code ignored;
+  open_.reset();
   socket_.close(ignored);
   pause_.cancel();
   remove_name();
@@ -162,11 +164,16 @@ void HttpListener::remove_name() noexcept {
   path_.clear();
 }
 
+template <class Act>
+auto HttpListener::while_open(Act act) {
+  return [open = std::weak_ptr(open_), act](boost::system::error_code error) {
+    if (!error && !open.expired()) act();
+  };
+}
+
 void HttpListener::wait() {
   socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [this](boost::system::error_code error) {
-                       if (!error) accept_all();
-                     });
+                     while_open([this] { accept_all(); }));
 }
 
 void HttpListener::accept_all() {
@@ -184,9 +191,7 @@ void HttpListener::accept_all() {
     // No descriptor or no memory now: those who wait stay in the backlog.
     base::log::warn("{}: accept: {}", address_, std::strerror(errno));
     pause_.expires_after(std::chrono::seconds(1));
-    pause_.async_wait([this](boost::system::error_code error) {
-      if (!error) wait();
-    });
+    pause_.async_wait(while_open([this] { wait(); }));
     return;
   }
   wait();

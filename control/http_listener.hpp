@@ -6,6 +6,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "control/http.hpp"
@@ -32,12 +33,16 @@ class HttpListener {
   void wait();
   void accept_all();
   void remove_name() noexcept;
+  // For `act` to run later, unless this is closed by then.
+  template <class Act>
+  auto while_open(Act act);
 
   boost::asio::posix::stream_descriptor socket_;
   boost::asio::steady_timer pause_;
   Accept accept_;
   std::string address_, path_;
-  dev_t device_ = 0;  // of the name in the file system that is ours
+  std::shared_ptr<bool> open_;  // what a handler that is on its way already looks at
+  dev_t device_ = 0;            // of the name in the file system that is ours
   ino_t inode_ = 0;
 };
 

@@ -91,6 +91,7 @@ void TokenGate::count_failure(const base::IpAddress& from, base::Time now) {
     found = failures_.insert(failures_.end(), {from, now});
   }
   found->paid_until = std::max(found->paid_until, now) + another_after;
+  if (told_.allow(now)) base::log::warn("API over TCP: a wrong token from {}", from.to_string());
 }
 
 std::optional<Problem> TokenGate::check_host(const Request& request) const {

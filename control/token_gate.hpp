@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ip.hpp"
+#include "base/log.hpp"
 #include "base/time.hpp"
 #include "control/http.hpp"
 #include "control/outcome.hpp"
@@ -46,6 +47,7 @@ class TokenGate {
   std::string token_;
   std::vector<std::string> known_hosts_;
   std::vector<Failures> failures_;
+  base::log::Limiter told_{std::chrono::seconds(10)};
 };
 
 }  // namespace culvert::control

@@ -342,14 +342,14 @@ TEST_CASE("a client's file is text, or it is said why there is none") {
   CHECK(world.get("/v1/peers/x/config").status == 404);
 }
 
-TEST_CASE("health and metrics are plain text with a status that tells the truth") {
+TEST_CASE("health and metrics come with a status that tells the truth") {
   World world;
   CHECK(world.get("/metrics").content_type == "text/plain; version=0.0.4; charset=utf-8");
-  CHECK(world.get("/healthz").body == "alive\n");
-  world.ready_answer = {false, "worker 1 is down"};
+  CHECK(world.get("/healthz").value()["alive"] == true);
+  world.ready_answer = {false, R"({"ready":false,"problems":["worker 1"]})"};
   const auto ready = world.get("/readyz");
   CHECK(ready.status == 503);
-  CHECK(ready.body == "worker 1 is down\n");
+  CHECK(ready.value()["problems"][0] == "worker 1");
 }
 
 TEST_CASE("events that were missed come first, then what happens") {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -142,7 +143,7 @@ TEST_CASE("a request is answered and the connection goes on") {
     client.send(get("/healthz"));
     REQUIRE(world.answered(client, i));
   }
-  CHECK(client.got.find("Content-Length: 6\r\n") != std::string::npos);
+  CHECK(client.got.find("Content-Length: 15\r\n") != std::string::npos);
   CHECK(client.got.find("Connection: keep-alive\r\n") != std::string::npos);
   CHECK_FALSE(client.ended);
 }
@@ -163,7 +164,7 @@ TEST_CASE("HEAD has the length and no body") {
   World world;
   const std::string got = world.answer_to("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
   CHECK(is(got, 200));
-  CHECK(got.find("Content-Length: 6\r\n") != std::string::npos);
+  CHECK(got.find("Content-Length: 15\r\n") != std::string::npos);
   CHECK(got.ends_with("\r\n\r\n"));
 }
 
@@ -413,6 +414,31 @@ TEST_CASE("the control socket is its owner's alone, and made anew where a dead o
   CHECK(mode_of(path) == 0600);
 }
 
+TEST_CASE("another user is told that the server is not theirs, even where the file lets them in") {
+  if (::geteuid() != 0) return;  // nobody else to be
+  Folder folder;
+  const std::string path = folder.path + "/control.sock";
+  World world;
+  world.server_.listen_local(path);
+  std::filesystem::permissions(folder.path, std::filesystem::perms(0755));
+  std::filesystem::permissions(path, std::filesystem::perms(0666));
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    int status = 0;
+    try {
+      if (::setresuid(65534, 65534, 65534) == 0)
+        status = HttpClient(path, 5s).get("/healthz").status;
+    } catch (const ClientError&) {
+    }
+    ::_exit(status == 403 ? 0 : 1);
+  }
+  int how = -1;
+  CHECK(world.until([&] { return ::waitpid(child, &how, WNOHANG) == child; }, 10s));
+  CHECK(WIFEXITED(how));
+  CHECK(WEXITSTATUS(how) == 0);
+}
+
 TEST_CASE("a control socket that cannot be had is an error that says why") {
   Folder folder;
   World world;
@@ -444,7 +470,7 @@ TEST_CASE("the command line's client asks, hears events, and says why it cannot"
   std::thread thread([&] { world.io.run(); });
 
   HttpClient client(path);
-  CHECK(client.get("/healthz").body == "alive\n");
+  CHECK(client.get("/healthz").body == "{\"alive\":true}\n");
   const Answer wrong = client.request("POST", "/v1/peers", R"({"x":1})");
   CHECK(wrong.status == 422);
   CHECK(wrong.problem() == "Invalid peer; x: there is no such key");

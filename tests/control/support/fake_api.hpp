@@ -19,7 +19,7 @@ struct FakeApi {
   FakeLedger ledger;
   EventBus events;
   std::string token = "a token of the tests";
-  HealthAnswer ready_answer{true, "ready"};
+  HealthAnswer ready_answer{true, "{\"ready\":true}\n"};
   Api api{parts()};
 
   ApiParts parts() {
@@ -31,7 +31,7 @@ struct FakeApi {
             .metrics = [] { return std::string("# HELP x x\n"); },
             .healthy =
                 [] {
-                  return HealthAnswer{true, "alive"};
+                  return HealthAnswer{true, "{\"alive\":true}\n"};
                 },
             .ready = [this] { return ready_answer; },
             .parse_time = [](std::string_view text) -> std::optional<base::WallTime> {

@@ -78,19 +78,23 @@ class FakeServer : public Server {
   Promise<std::string> add_peer(nlohmann::json definition) override {
     co_await turn();
     if (auto wrong = check(definition)) co_return *wrong;
-    if (!definition.contains("public_key"))
+    if (!definition["public_key"].is_string())
       co_return Problem{422, "Invalid peer", "", {{"public_key", "is missing, expected a key"}}};
     const auto key = wg::PublicKey::parse(definition["public_key"].get<std::string>());
     if (!key)
       co_return Problem{422, "Invalid peer", "", {{"public_key", "expected 44 characters"}}};
     if (find(*key) != nullptr)
       co_return Problem{409, "Peer exists", "another peer has this public_key", {}};
-    std::string name = definition.value("name", key->to_string());
+    std::optional<wg::PresharedKey> secret(wg::PresharedKey{});
+    if (const auto& text = definition["preshared_key"]; text.is_string())
+      secret = wg::parse_secret_key(text.get<std::string>());
+    if (!secret)
+      co_return Problem{422, "Invalid peer", "", {{"preshared_key", "expected 44 characters"}}};
+    const auto& given = definition["name"];
+    std::string name = given.is_string() ? given.get<std::string>() : key->to_string();
     Peer& peer = put(name, 1, Source::database);
     peer.entry.public_key = *key;
-    if (definition.contains("preshared_key"))
-      peer.entry.preshared_key =
-          *wg::parse_secret_key(definition["preshared_key"].get<std::string>());
+    peer.entry.preshared_key = std::move(*secret);
     peer.definition = definition.dump();
     co_return name;
   }
