@@ -28,7 +28,7 @@ struct ApiParts {
   EventBus& events;
   std::string token;                     // of TCP; "" = only the open routes there
   std::vector<std::string> known_hosts;  // names that a Host field may have, besides addresses
-  std::function<std::string()> metrics;
+  std::function<boost::asio::awaitable<std::string>()> metrics;
   std::function<HealthAnswer()> healthy, ready;
   // A time as people write it, in the configured zone: Calendar::parse.
   std::function<std::optional<base::WallTime>(std::string_view)> parse_time;

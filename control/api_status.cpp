@@ -167,7 +167,8 @@ Api::Impl::Task Api::Impl::get_openapi(Call) {
 }
 
 Api::Impl::Task Api::Impl::get_metrics(Call) {
-  Response response = text_response(parts.metrics());
+  std::string page = co_await parts.metrics();
+  Response response = text_response(std::move(page));
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   co_return response;
 }

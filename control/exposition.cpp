@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace culvert::control {
@@ -28,34 +29,39 @@ void Exposition::family(std::string_view name, Type type, std::string_view help)
   fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, word);
 }
 
-void Exposition::open(std::string_view suffix, std::string_view labels, std::string_view more) {
-  text_.append(name_).append(suffix);
+// A large page is some 100,000 lines: each is written with one growth of the text.
+char* Exposition::open(std::string_view suffix, std::string_view labels, std::string_view more) {
+  const std::size_t before = text_.size();
+  text_.resize(before + name_.size() + suffix.size() + labels.size() + more.size() +
+               longest_number + 5);
+  char* to = text_.data() + before;
+  const auto put = [&to](std::string_view part) { to = std::copy(part.begin(), part.end(), to); };
+  put(name_), put(suffix);
   if (!labels.empty() || !more.empty()) {
-    text_.append(1, '{').append(labels);
-    if (!labels.empty() && !more.empty()) text_ += ',';
-    text_.append(more).append(1, '}');
+    *to++ = '{';
+    put(labels);
+    if (!labels.empty() && !more.empty()) *to++ = ',';
+    put(more);
+    *to++ = '}';
   }
-  text_ += ' ';
+  *to++ = ' ';
+  return to;
 }
 
-void Exposition::number(std::uint64_t value) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  text_.append(digits, end).append(1, '\n');
+void Exposition::close(char* end) {
+  *end++ = '\n';
+  text_.resize(std::size_t(end - text_.data()));
 }
 
-void Exposition::number(double value) {
-  fmt::format_to(std::back_inserter(text_), "{}\n", value);
+void Exposition::line(std::string_view suffix, std::string_view labels, std::string_view more,
+                      std::uint64_t value) {
+  char* to = open(suffix, labels, more);
+  close(std::to_chars(to, to + longest_number, value).ptr);
 }
 
-void Exposition::sample(std::string_view labels, std::string_view more, std::uint64_t value) {
-  open({}, labels, more);
-  number(value);
-}
-
-void Exposition::real(std::string_view labels, double value) {
-  open({}, labels, {});
-  number(value);
+void Exposition::line(std::string_view suffix, std::string_view labels, double value) {
+  char* to = open(suffix, labels, {});
+  close(fmt::format_to_n(to, longest_number, "{}", value).out);
 }
 
 void Exposition::histogram(std::string_view labels, const base::Histogram& of) {
@@ -63,15 +69,13 @@ void Exposition::histogram(std::string_view labels, const base::Histogram& of) {
   for (std::size_t i = 0; i < base::Histogram::buckets; ++i) {
     below += of.count(i);
     const bool last = i + 1 == base::Histogram::buckets;
-    open("_bucket", labels,
+    line("_bucket", labels,
          last ? std::string("le=\"+Inf\"")
-              : fmt::format("le=\"{}\"", double(base::Histogram::bound(i)) / 1e9));
-    number(below);
+              : fmt::format("le=\"{}\"", double(base::Histogram::bound(i)) / 1e9),
+         below);
   }
-  open("_sum", labels, {});
-  number(double(of.sum()) / 1e9);
-  open("_count", labels, {});
-  number(below);
+  line("_sum", labels, double(of.sum()) / 1e9);
+  line("_count", labels, {}, below);
 }
 
 }  // namespace culvert::control

@@ -18,7 +18,8 @@ class Exposition {
  public:
   enum class Type { counter, gauge, histogram };
 
-  explicit Exposition(std::size_t expected) { text_.reserve(expected); }
+  void reserve(std::size_t bytes) { text_.reserve(bytes); }
+  std::size_t size() const noexcept { return text_.size(); }
 
   void family(std::string_view name, Type type, std::string_view help);
   void counter(std::string_view name, std::string_view help) { family(name, Type::counter, help); }
@@ -27,19 +28,28 @@ class Exposition {
   // Of the family opened last. `labels`: as label() makes them, with commas between; `more` is put
   // behind them.
   void sample(std::string_view labels, std::integral auto value) {
-    sample(labels, {}, std::uint64_t(value));
+    line({}, labels, {}, std::uint64_t(value));
   }
-  void sample(std::string_view labels, std::string_view more, std::uint64_t value);
-  void sample(std::string_view labels, std::floating_point auto value) { real(labels, value); }
+  void sample(std::string_view labels, std::string_view more, std::integral auto value) {
+    line({}, labels, more, std::uint64_t(value));
+  }
+  void sample(std::string_view labels, std::floating_point auto value) { line({}, labels, value); }
   void histogram(std::string_view labels, const base::Histogram& of);  // in seconds
 
+  void append(Exposition&& families) {
+    const std::string text = std::move(families.text_);  // gone when it is joined
+    text_ += text;
+  }
   std::string take() { return std::move(text_); }
 
  private:
-  void real(std::string_view labels, double value);
-  void open(std::string_view suffix, std::string_view labels, std::string_view more);
-  void number(std::uint64_t value);
-  void number(double value);
+  static constexpr std::size_t longest_number = 32;
+
+  char* open(std::string_view suffix, std::string_view labels, std::string_view more);
+  void close(char* end);
+  void line(std::string_view suffix, std::string_view labels, std::string_view more,
+            std::uint64_t value);
+  void line(std::string_view suffix, std::string_view labels, double value);
 
   std::string text_, name_;
 };

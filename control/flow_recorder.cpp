@@ -18,9 +18,27 @@ std::string quoted(const std::string& text) {
 }  // namespace
 
 FlowRecorder::FlowRecorder(const AccountingSettings& settings)
-    : active_timeout_(settings.active_timeout), destinations_(settings.top_destinations) {
-  if (!settings.flow_log.path.empty()) log_ = std::make_unique<FlowLog>(settings.flow_log);
-  if (settings.ipfix.collector) ipfix_ = std::make_unique<IpfixExporter>(settings.ipfix);
+    : settings_(settings), destinations_(settings.top_destinations) {
+  open_log();
+  open_ipfix();
+}
+
+void FlowRecorder::open_log() {
+  log_.reset();
+  if (!settings_.flow_log.path.empty()) log_ = std::make_unique<FlowLog>(settings_.flow_log);
+}
+
+void FlowRecorder::open_ipfix() {
+  ipfix_.reset();
+  if (settings_.ipfix.collector) ipfix_ = std::make_unique<IpfixExporter>(settings_.ipfix);
+}
+
+void FlowRecorder::configure(const AccountingSettings& settings) {
+  const AccountingSettings old = std::exchange(settings_, settings);
+  if (settings.flow_log != old.flow_log) open_log();
+  if (settings.ipfix != old.ipfix) open_ipfix();
+  if (settings.top_destinations != old.top_destinations)
+    destinations_ = TopDestinations(settings.top_destinations);
 }
 
 void FlowRecorder::tick(Server& server, base::Time now, base::WallTime wall) {
@@ -29,7 +47,8 @@ void FlowRecorder::tick(Server& server, base::Time now, base::WallTime wall) {
   if (ipfix_) ipfix_->tick(now, wall);
   if (now < next_sweep_) return;
   next_sweep_ = now + sweep_interval;
-  deltas_.forget_silent(wall - std::max<std::chrono::nanoseconds>(silence, 3 * active_timeout_));
+  deltas_.forget_silent(wall -
+                        std::max<std::chrono::nanoseconds>(silence, 3 * settings_.active_timeout));
 }
 
 void FlowRecorder::flush(Server& server, base::Time now, base::WallTime wall) {

@@ -25,6 +25,9 @@ class FlowRecorder {
 
   explicit FlowRecorder(const AccountingSettings& settings);
 
+  // Applies other settings; long flows stay known, so that their next records are right.
+  void configure(const AccountingSettings& settings);
+
   void tick(Server& server, base::Time now, base::WallTime wall);
   void flush(Server& server, base::Time now, base::WallTime wall);  // at the end: nothing waits
 
@@ -37,11 +40,13 @@ class FlowRecorder {
     std::string peer, group, peer_json, group_json;
   };
 
+  void open_log();
+  void open_ipfix();
   void take(Server& server, base::Time now, base::WallTime wall);
   void name_peers(const Server& server);
   void tell(const proxy::FlowRecord& record, base::Time now, base::WallTime wall);
 
-  std::chrono::seconds active_timeout_;
+  AccountingSettings settings_;
   FlowDeltas deltas_;
   TopDestinations destinations_;
   std::unique_ptr<FlowLog> log_;

@@ -3,8 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "control/metrics_parts.hpp"
+#include "control/metrics_peers.hpp"
 #include "control/process_stats.hpp"
 
 namespace culvert::control {
@@ -98,17 +102,61 @@ void process_metrics(Exposition& out, const Server& server) {
 
 }  // namespace
 
+struct MetricsPage::Impl {
+  static constexpr std::size_t peers_a_step = 200;
+
+  MetricsSources from;
+  base::Time now;
+  Exposition out;
+  PeerFamilies families;
+  enum { server, peers, joining, done } next = server;
+};
+
+MetricsPage::MetricsPage(const MetricsSources& from, base::Time now)
+    : impl_(new Impl{from, now, {}, PeerFamilies(from.server, from.ledger)}) {}
+
+MetricsPage::~MetricsPage() = default;
+
+bool MetricsPage::step() {
+  Impl& page = *impl_;
+  const MetricsSources& from = page.from;
+  switch (page.next) {
+    case Impl::server:
+      server_metrics(page.out, from);
+      worker_metrics(page.out, from.server, page.now);
+      process_metrics(page.out, from.server);
+      record_metrics(page.out, from.recorder);
+      event_metrics(page.out, from.counters ? from.counters() : ControlCounters{});
+      group_metrics(page.out, from.server, from.ledger);
+      page.next = Impl::peers;
+      break;
+    case Impl::peers:
+      if (!page.families.add_some(Impl::peers_a_step)) page.next = Impl::joining;
+      break;
+    case Impl::joining:
+      if (!page.families.append_one(page.out)) page.next = Impl::done;
+      break;
+    case Impl::done:
+      break;
+  }
+  return page.next != Impl::done;
+}
+
+std::string MetricsPage::take() {
+  return impl_->out.take();
+}
+
+boost::asio::awaitable<std::string> metrics_page(MetricsSources from, base::Time now) {
+  MetricsPage page(from, now);
+  const auto executor = co_await boost::asio::this_coro::executor;
+  while (page.step()) co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  co_return page.take();
+}
+
 std::string metrics_text(const MetricsSources& from, base::Time now) {
-  constexpr std::size_t of_server = 64 << 10, of_peer = 2300;
-  Exposition out(of_server + of_peer * from.server.peers().size());
-  server_metrics(out, from);
-  worker_metrics(out, from.server, now);
-  process_metrics(out, from.server);
-  record_metrics(out, from.recorder);
-  event_metrics(out, from.counters ? from.counters() : ControlCounters{});
-  group_metrics(out, from.server, from.ledger);
-  peer_metrics(out, from.server, from.ledger);
-  return out.take();
+  MetricsPage page(from, now);
+  while (page.step()) continue;
+  return page.take();
 }
 
 }  // namespace culvert::control

@@ -6,7 +6,6 @@
 
 namespace culvert::control {
 
-void peer_metrics(Exposition& out, Server& server, const Ledger& ledger);
 void group_metrics(Exposition& out, Server& server, const Ledger& ledger);
 void worker_metrics(Exposition& out, const Server& server, base::Time now);
 

@@ -1,8 +1,7 @@
-// Metrics of peers and groups. A page with 10,000 peers has some 200,000 lines: labels are made
-// once for each peer, and what a peer does not have (a quota, a rate, a denial) has no line.
-#include <fmt/format.h>
+// Metrics of peers and groups.
+#include "control/metrics_peers.hpp"
 
-#include <array>
+#include <algorithm>
 #include <map>
 
 #include "control/metrics_parts.hpp"
@@ -10,25 +9,7 @@
 namespace culvert::control {
 namespace {
 
-using base::Counter;
 using base::PeerCounters;
-
-struct Row {
-  const Peer& peer;
-  const PeerCounters& counters;
-  std::string labels;
-  std::optional<QuotaState> quota;
-};
-
-std::vector<Row> rows_of(Server& server, const Ledger& ledger) {
-  std::vector<Row> rows;
-  const auto peers = server.peers();
-  rows.reserve(peers.size());
-  for (const Peer* peer : peers)
-    rows.push_back({*peer, server.counters(peer->slot), label("peer", peer->entry.name),
-                    ledger.quota(peer->slot)});
-  return rows;
-}
 
 std::uint64_t seconds_of(base::WallTime when) noexcept {
   const auto since = std::chrono::floor<std::chrono::seconds>(when.time_since_epoch()).count();
@@ -44,110 +25,104 @@ std::string wireguard_labels(const ServerInfo& info, const Peer& peer) {
          "," + label("friendly_name", peer.entry.name);
 }
 
-void wireguard(Exposition& out, const Server& server, const std::vector<Row>& rows) {
-  std::vector<std::string> labels;
-  labels.reserve(rows.size());
-  for (const Row& row : rows) labels.push_back(wireguard_labels(server.info(), row.peer));
-  const auto each = [&](std::uint64_t (*value)(const PeerCounters&)) {
-    for (std::size_t i = 0; i < rows.size(); ++i) out.sample(labels[i], value(rows[i].counters));
-  };
-  out.counter("wireguard_sent_bytes_total", "Bytes sent to the peer: WireGuard messages");
-  each([](const PeerCounters& c) { return c.tx_bytes.get(); });
-  out.counter("wireguard_received_bytes_total", "Bytes received from the peer: WireGuard messages");
-  each([](const PeerCounters& c) { return c.rx_bytes.get(); });
-  out.gauge("wireguard_latest_handshake_seconds", "Unix time of the last handshake; 0: none yet");
-  each([](const PeerCounters& c) { return c.last_handshake.get() / 1'000'000'000; });
-}
-
-struct Column {
-  std::string_view labels;
-  Counter PeerCounters::*counter;
-};
-
-template <std::size_t N>
-void columns(Exposition& out, const std::vector<Row>& rows, const Column (&of)[N]) {
-  for (const Row& row : rows)
-    for (const Column& each : of)
-      out.sample(row.labels, each.labels, (row.counters.*each.counter).get());
-}
-
-void traffic(Exposition& out, const std::vector<Row>& rows) {
-  using P = PeerCounters;
-  constexpr std::string_view up = "direction=\"up\"", down = "direction=\"down\"";
-  out.counter("culvert_peer_tunnel_bytes_total", "Bytes of IP packets inside the tunnel");
-  columns(out, rows, {{up, &P::up_bytes}, {down, &P::down_bytes}});
-  out.counter("culvert_peer_tunnel_packets_total", "IP packets inside the tunnel");
-  columns(out, rows, {{up, &P::up_packets}, {down, &P::down_packets}});
-  out.counter("culvert_peer_payload_bytes_total",
-              "Payload that origins took and gave, each byte once");
-  columns(out, rows,
-          {{"protocol=\"tcp\",direction=\"up\"", &P::tcp_up},
-           {"protocol=\"tcp\",direction=\"down\"", &P::tcp_down},
-           {"protocol=\"udp\",direction=\"up\"", &P::udp_up},
-           {"protocol=\"udp\",direction=\"down\"", &P::udp_down}});
-  out.counter("culvert_peer_flows_total", "Flows opened");
-  columns(out, rows,
-          {{"protocol=\"tcp\"", &P::tcp_flows},
-           {"protocol=\"udp\"", &P::udp_flows},
-           {"protocol=\"icmp\"", &P::echo_flows}});
-  out.gauge("culvert_peer_open_flows", "Flows open now");
-  columns(out, rows, {{"protocol=\"tcp\"", &P::tcp_open}, {"protocol=\"udp\"", &P::udp_open}});
-  out.counter("culvert_peer_handshakes_total", "WireGuard handshakes completed");
-  columns(out, rows, {{"", &P::handshakes}});
-}
-
-void denials(Exposition& out, const std::vector<Row>& rows) {
-  constexpr std::size_t reasons = std::size_t(base::Drop::count_);
-  std::array<std::string, reasons> labels;
-  for (std::size_t i = 0; i < reasons; ++i) labels[i] = label("reason", to_string(base::Drop(i)));
-  out.counter("culvert_peer_denied_total",
-              "Refused to the client or dropped of its packets; reasons that occurred");
-  for (const Row& row : rows) {
-    if (row.counters.denied.get() == 0) continue;
-    for (std::size_t i = 0; i < reasons; ++i)
-      if (const auto n = row.counters.denials.get(base::Drop(i)))
-        out.sample(row.labels, labels[i], n);
-  }
-}
-
-void state(Exposition& out, const Ledger& ledger, const std::vector<Row>& rows) {
-  out.gauge("culvert_peer_info", "1; who the peer is");
-  for (const Row& row : rows) {
-    const std::string more =
-        fmt::format("{},{},{},{}", label("group", row.peer.entry.group),
-                    label("public_key", row.peer.entry.public_key.to_string()),
-                    label("source", row.peer.source == Source::file ? "file" : "database"),
-                    label("worker", std::to_string(row.peer.worker)));
-    out.sample(row.labels, more, 1);
-  }
-  out.gauge("culvert_peer_connected", "1 if the peer has a session");
-  for (const Row& row : rows) out.sample(row.labels, row.peer.connected);
-  out.gauge("culvert_peer_stopped", "1: the client may not use the tunnel now, and why");
-  for (const Row& row : rows)
-    if (const base::Stop stop = ledger.stop(row.peer.slot); stop != base::Stop::none)
-      out.sample(row.labels, label("reason", to_string(stop)), 1);
-}
-
-void limits(Exposition& out, const std::vector<Row>& rows) {
-  out.gauge("culvert_peer_limit_bytes_per_second", "Configured rate of payload; none: no line");
-  for (const Row& row : rows) {
-    const Policy& policy = row.peer.entry.policy;
-    if (policy.up > 0) out.sample(row.labels, "direction=\"up\"", policy.up / 8);
-    if (policy.down > 0) out.sample(row.labels, "direction=\"down\"", policy.down / 8);
-  }
-  const auto quota = [&](std::uint64_t (*value)(const QuotaState&)) {
-    for (const Row& row : rows)
-      if (row.quota) out.sample(row.labels, value(*row.quota));
-  };
-  out.gauge("culvert_peer_quota_bytes", "Bytes allowed in the quota's period");
-  quota([](const QuotaState& q) { return q.quota.bytes; });
-  out.gauge("culvert_peer_quota_used_bytes", "Bytes used of the quota in this period");
-  quota([](const QuotaState& q) { return q.used; });
-  out.gauge("culvert_peer_quota_resets_timestamp_seconds", "Unix time at which the period ends");
-  quota([](const QuotaState& q) { return seconds_of(q.resets); });
-}
-
 }  // namespace
+
+PeerFamilies::PeerFamilies(Server& server, const Ledger& ledger)
+    : server_(server), ledger_(ledger) {
+  for (std::size_t i = 0; i < reasons_.size(); ++i)
+    reasons_[i] = label("reason", to_string(base::Drop(i)));
+  // Untouched memory costs nothing, moving megabytes as a text grows does.
+  constexpr std::size_t longest_lines = 400;
+  const std::size_t expected = server.peers().size() * longest_lines;
+  for (Exposition* each : all_) each->reserve(expected);
+}
+
+bool PeerFamilies::add_some(std::size_t most) {
+  const auto peers = server_.peers();  // since the last time some may have come or gone
+  auto at = std::ranges::lower_bound(peers, next_slot_, {}, &Peer::slot);
+  for (; at != peers.end() && most > 0; ++at, --most) {
+    add(**at, server_.counters((*at)->slot));
+    next_slot_ = (*at)->slot + 1;
+  }
+  return at != peers.end();
+}
+
+bool PeerFamilies::append_one(Exposition& out) {
+  if (joined_ == 0) {
+    std::size_t size = out.size();
+    for (const Exposition* each : all_) size += each->size();
+    out.reserve(size);
+  }
+  if (joined_ < all_.size()) out.append(std::move(*all_[joined_++]));
+  return joined_ < all_.size();
+}
+
+void PeerFamilies::add(const Peer& peer, const PeerCounters& counters) {
+  const std::string labels = label("peer", peer.entry.name);
+  add_wireguard(peer, counters);
+  add_state(peer, labels);
+  add_traffic(labels, counters);
+  add_denials(labels, counters);
+  add_limits(peer, labels);
+}
+
+void PeerFamilies::add_wireguard(const Peer& peer, const PeerCounters& counters) {
+  const std::string labels = wireguard_labels(server_.info(), peer);
+  wg_sent_.sample(labels, counters.tx_bytes.get());
+  wg_received_.sample(labels, counters.rx_bytes.get());
+  wg_handshake_.sample(labels, counters.last_handshake.get() / 1'000'000'000);
+}
+
+void PeerFamilies::add_state(const Peer& peer, std::string_view labels) {
+  const std::string more = label("group", peer.entry.group) + "," +
+                           label("public_key", peer.entry.public_key.to_string()) + "," +
+                           label("source", peer.source == Source::file ? "file" : "database") +
+                           "," + label("worker", std::to_string(peer.worker));
+  info_family_.sample(labels, more, 1);
+  connected_.sample(labels, peer.connected);
+  if (const base::Stop stop = ledger_.stop(peer.slot); stop != base::Stop::none)
+    stopped_.sample(labels, label("reason", to_string(stop)), 1);
+}
+
+void PeerFamilies::add_traffic(std::string_view labels, const PeerCounters& c) {
+  using P = PeerCounters;
+  static constexpr Column bytes[] = {{"direction=\"up\"", &P::up_bytes},
+                                     {"direction=\"down\"", &P::down_bytes}},
+                          packets[] = {{"direction=\"up\"", &P::up_packets},
+                                       {"direction=\"down\"", &P::down_packets}},
+                          payload[] = {{"protocol=\"tcp\",direction=\"up\"", &P::tcp_up},
+                                       {"protocol=\"tcp\",direction=\"down\"", &P::tcp_down},
+                                       {"protocol=\"udp\",direction=\"up\"", &P::udp_up},
+                                       {"protocol=\"udp\",direction=\"down\"", &P::udp_down}},
+                          flows[] = {{"protocol=\"tcp\"", &P::tcp_flows},
+                                     {"protocol=\"udp\"", &P::udp_flows},
+                                     {"protocol=\"icmp\"", &P::echo_flows}},
+                          open[] = {{"protocol=\"tcp\"", &P::tcp_open},
+                                    {"protocol=\"udp\"", &P::udp_open}};
+  columns(bytes_, labels, c, bytes);
+  columns(packets_, labels, c, packets);
+  columns(payload_, labels, c, payload);
+  columns(flows_, labels, c, flows);
+  columns(open_flows_, labels, c, open);
+  handshakes_.sample(labels, c.handshakes.get());
+}
+
+void PeerFamilies::add_denials(std::string_view labels, const PeerCounters& counters) {
+  if (counters.denied.get() == 0) return;
+  for (std::size_t i = 0; i < reasons_.size(); ++i)
+    if (const auto n = counters.denials.get(base::Drop(i))) denied_.sample(labels, reasons_[i], n);
+}
+
+void PeerFamilies::add_limits(const Peer& peer, std::string_view labels) {
+  const Policy& policy = peer.entry.policy;
+  if (policy.up > 0) limit_.sample(labels, "direction=\"up\"", policy.up / 8);
+  if (policy.down > 0) limit_.sample(labels, "direction=\"down\"", policy.down / 8);
+  const auto quota = ledger_.quota(peer.slot);
+  if (!quota) return;
+  quota_.sample(labels, quota->quota.bytes);
+  quota_used_.sample(labels, quota->used);
+  quota_resets_.sample(labels, seconds_of(quota->resets));
+}
 
 std::string_view to_string(base::Stop stop) noexcept {
   switch (stop) {
@@ -163,15 +138,6 @@ std::string_view to_string(base::Stop stop) noexcept {
       return "admission";
   }
   return "?";
-}
-
-void peer_metrics(Exposition& out, Server& server, const Ledger& ledger) {
-  const std::vector<Row> rows = rows_of(server, ledger);
-  wireguard(out, server, rows);
-  state(out, ledger, rows);
-  traffic(out, rows);
-  denials(out, rows);
-  limits(out, rows);
 }
 
 void group_metrics(Exposition& out, Server& server, const Ledger& ledger) {

@@ -102,6 +102,23 @@ TEST_CASE("the lines of a long flow sum up to its totals") {
   CHECK(recorder.stats().open_flows == 0);
 }
 
+TEST_CASE("other settings leave long flows known") {
+  Folder folder;
+  FlowSource server;
+  server.add("laptop");
+  AccountingSettings settings = log_to(folder / "before");
+  FlowRecorder recorder(settings);
+  server.push(flow(1, "10.8.0.2:1", "192.0.2.1:2", {1, 100, 60}, {}, End::interim));
+  recorder.flush(server, start, wall);
+  settings.flow_log.path = folder / "after";
+  recorder.configure(settings);
+  server.push(flow(1, "10.8.0.2:1", "192.0.2.1:2", {3, 300, 180}, {}, End::finished));
+  recorder.flush(server, start, wall);
+  const auto lines = lines_of(folder / "after");
+  REQUIRE(lines.size() == 1);
+  CHECK(nlohmann::json::parse(lines[0])["up_bytes"] == 200);
+}
+
 TEST_CASE("when no more flows can be remembered the last record tells everything") {
   FlowDeltas deltas(1);
   const auto record = [](std::uint64_t id, std::uint64_t bytes, End end) {

@@ -97,7 +97,7 @@ TEST_CASE("label values are escaped") {
 TEST_CASE("a histogram's buckets are cumulative and end with all") {
   base::Histogram histogram;
   for (const std::uint64_t ns : {1ull, 1000ull, 1001ull, 5'000'000'000ull}) histogram.add(ns);
-  Exposition out(0);
+  Exposition out;
   out.family("x_seconds", Exposition::Type::histogram, "h");
   out.histogram("worker=\"0\"", histogram);
   const std::string page = out.take();
@@ -180,6 +180,24 @@ TEST_CASE("no series comes twice and every sample follows its own family") {
     }
   }
   CHECK(families.size() > 60);
+}
+
+TEST_CASE("peers may come while a large page is made, and each comes once") {
+  Node node;
+  node.fill(450);
+  MetricsPage page({node.server, node.ledger, node.recorder, {}, 0}, now);
+  CHECK(page.step());
+  CHECK(page.step());
+  node.fill_peer(450);
+  while (page.step()) continue;
+  const std::string text = page.take();
+  for (std::uint32_t i = 0; i <= 450; ++i) {
+    const std::string line =
+        "culvert_peer_handshakes_total{peer=\"peer-" + std::to_string(i) + "\"}";
+    const std::size_t found = text.find(line);
+    REQUIRE(found != std::string::npos);
+    CHECK(text.find(line, found + 1) == std::string::npos);
+  }
 }
 
 TEST_CASE("promtool has nothing to say about the page") {
