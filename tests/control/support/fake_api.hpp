@@ -28,7 +28,7 @@ struct FakeApi {
             .events = events,
             .token = token,
             .known_hosts = {"vpn.example"},
-            .metrics = [] { return std::string("# HELP x x\n"); },
+            .metrics = []() -> boost::asio::awaitable<std::string> { co_return "# HELP x x\n"; },
             .healthy =
                 [] {
                   return HealthAnswer{true, "{\"alive\":true}\n"};
