@@ -116,7 +116,7 @@ class Shaper {
   // One ring for the streams of each direction, and one for sockets of datagrams to be read.
   enum class Ring : std::uint8_t { up, down, datagrams };
   // Bytes in one call of serve(), about.
-  static constexpr std::size_t turn_bytes = 512 << 10;
+  static constexpr std::size_t turn_bytes = 256 << 10;
 
   explicit Shaper(std::span<base::GroupControls> groups);
 

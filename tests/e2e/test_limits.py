@@ -1,0 +1,156 @@
+"""Bandwidth limits as the client and the origin see them.
+
+     client ==tunnel== server --- hop --- origin
+
+The rate of TCP is what arrives at the far end, without the first second (the burst, slow start).
+"""
+
+import re
+import selectors
+import socket
+import threading
+import time
+
+import pytest
+
+from lib import wireguard
+from lib.tcp import connected
+from lib.topology import ORIGIN4
+
+pytestmark = pytest.mark.culvert_only
+DIRECTIONS = pytest.mark.parametrize("direction", ["down", "up"])
+
+
+@pytest.fixture
+def limited(world, servers):
+    """A tunnel whose client may have so many bits a second, either way."""
+    if wireguard.missing("wireguard-go"):
+        pytest.skip(wireguard.missing("wireguard-go"))
+
+    def start(rate):
+        peer = wireguard.make_peer(extra=f'down = "{rate // 1000}kbit"\nup = "{rate // 1000}kbit"')
+        server = servers([peer])
+        return wireguard.Client(world, peer, server.public).wait_until_up()
+    return start
+
+
+class Transfer:
+    """Connections through the tunnel that are written at one end as fast as they go."""
+
+    def __init__(self, world, client, direction, count):
+        pairs = [connected(world, client) for _ in range(count)]
+        self.readers = [here if direction == "down" else there for here, there in pairs]
+        self.writers = [there if direction == "down" else here for here, there in pairs]
+        self.ending = False
+        self.threads = [threading.Thread(target=self._write, args=[each]) for each in self.writers]
+        for thread in self.threads:
+            thread.start()
+
+    def _write(self, connection):
+        connection.settimeout(0.2)
+        block = bytes(1 << 15)
+        while not self.ending:
+            try:
+                connection.send(block)
+            except TimeoutError:
+                pass
+            except OSError:
+                return
+
+    def read(self, seconds):
+        """Bytes of each connection, and the longest that one of them had to wait."""
+        start = time.monotonic()
+        counts, last, longest = [0] * len(self.readers), [start] * len(self.readers), 0.0
+        with selectors.DefaultSelector() as selector:
+            for number, reader in enumerate(self.readers):
+                selector.register(reader, selectors.EVENT_READ, number)
+            while (now := time.monotonic()) < start + seconds:
+                for key, _ in selector.select(start + seconds - now):
+                    counts[key.data] += len(key.fileobj.recv(1 << 18))
+                    now = time.monotonic()
+                    longest = max(longest, now - last[key.data])
+                    last[key.data] = now
+        end = time.monotonic()
+        return counts, max([longest, *(end - each for each in last)]), end - start
+
+    def close(self):
+        self.ending = True
+        for thread in self.threads:
+            thread.join()
+        for connection in self.readers + self.writers:
+            connection.close()
+
+
+def jain(shares):
+    return sum(shares) ** 2 / (len(shares) * sum(share ** 2 for share in shares))
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("rate,flows", [(100_000, 1), (1_000_000, 8), (20_000_000, 8)])
+@pytest.mark.seconds(60)
+def test_the_rate_holds_and_flows_share_it(world, limited, direction, rate, flows):
+    transfer = Transfer(world, limited(rate), direction, flows)
+    transfer.read(2)
+    counts, longest, seconds = transfer.read(20 if rate == 100_000 else 8)
+    transfer.close()
+    assert sum(counts) * 8 / seconds == pytest.approx(rate, rel=0.03)
+    assert jain(counts) >= 0.95
+    if rate >= 1_000_000:
+        assert longest < 0.2
+
+
+@DIRECTIONS
+def test_udp_is_policed(world, limited, direction):
+    """Three times the rate is offered: what passes is the rate and at most 100 ms of burst."""
+    rate, size, seconds = 2_000_000, 1000, 5
+    client = limited(rate)
+    there = world.origin.udp(ORIGIN4)
+    here = client.namespace.udp("0.0.0.0")
+    here.sendto(b"hello", there.getsockname()[:2])
+    source = there.recvfrom(100)[1]
+    sender, receiver, to = ((there, here, source) if direction == "down"
+                            else (here, there, there.getsockname()[:2]))
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    time.sleep(0.5)
+    start = time.monotonic()
+    for number in range(3 * rate * seconds // 8 // size):
+        sender.sendto(bytes(size), to)
+        time.sleep(max(0.0, start + (number + 1) * size * 8 / (3 * rate) - time.monotonic()))
+    took = time.monotonic() - start
+    receiver.settimeout(0.5)
+    passed = 0
+    try:
+        while True:
+            passed += len(receiver.recv(2000))
+    except TimeoutError:
+        pass
+    assert passed * 8 <= rate * took * 1.03 + rate * 0.1
+    assert passed * 8 >= rate * took * 0.97
+    for made in (here, there):
+        made.close()
+
+
+def test_a_limited_client_does_not_slow_anothers_ping(world, servers):
+    """The median: the clients and the tests share the machine's cores with the server."""
+    if wireguard.missing("wireguard-go"):
+        pytest.skip(wireguard.missing("wireguard-go"))
+    busy, quiet = wireguard.make_peer(2, extra='down = "50mbit"\nup = "50mbit"'), wireguard.make_peer(3)
+    server = servers([busy, quiet])
+    loaded = wireguard.Client(world, busy, server.public).wait_until_up()
+    pinging = wireguard.Client(world, quiet, server.public, namespace=world.second).wait_until_up()
+
+    def median():
+        out = pinging.namespace.run("ping", "-c", "100", "-i", "0.02", ORIGIN4).stdout
+        times = sorted(float(each) for each in re.findall(r"time=([0-9.]+)", out))
+        assert len(times) >= 99
+        return times[len(times) // 2]
+
+    before = median()
+    transfer = Transfer(world, loaded, "down", 8)
+    reader = threading.Thread(target=transfer.read, args=[6])
+    reader.start()
+    time.sleep(1)
+    during = median()
+    reader.join()
+    transfer.close()
+    assert during < before + 5
