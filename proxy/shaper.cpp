@@ -32,18 +32,20 @@ GroupQueue* Shaper::group_of(const Lane& lane) noexcept {
   return queue.get();
 }
 
-Shaper::Terms Shaper::terms_of(const Lane& lane) noexcept {
-  Terms terms;
-  if (!lane.controls_) return terms;
+// Once a turn is often enough: what is read lies in memory that other processes write.
+const Terms& Shaper::terms_of(Lane& lane, base::Time now) noexcept {
+  if (!lane.controls_ || lane.terms_at_ == now) return lane.terms_;
+  lane.terms_at_ = now;
+  Terms& terms = lane.terms_;
   terms.own = rate_of(*lane.controls_, lane.counters_, lane.direction_);
-  GroupQueue* group = group_of(lane);
-  if (group) terms.of_group = group->share.rate();
-  if (terms.of_group != 0) terms.group = group;
+  terms.group = group_of(lane);
+  terms.of_group = terms.group ? terms.group->share.rate() : 0;
+  if (terms.of_group == 0) terms.group = nullptr;
   return terms;
 }
 
-bool Shaper::is_limited(const Lane& lane) noexcept {
-  return terms_of(lane).rate() != 0;
+bool Shaper::is_limited(Lane& lane, base::Time now) noexcept {
+  return terms_of(lane, now).rate() != 0;
 }
 
 void Shaper::join(Ring ring, Lane& lane, Mover& mover) noexcept {
@@ -107,7 +109,7 @@ void Shaper::wait_until(Turns& turns, Waiting& timer, base::Time due, base::Time
 // Members of a group take turns by the quantum, so that a short allowance does not end with the
 // first of them each time.
 std::size_t Shaper::visit(Turns& turns, Lane& lane, base::Time now) noexcept {
-  const Terms terms = terms_of(lane);
+  const Terms& terms = terms_of(lane, now);
   const bool limited = terms.rate() != 0;
   const std::size_t quantum = quantum_of(terms.rate());
   const std::size_t part = terms.group ? quantum : visit_bytes;
@@ -131,7 +133,7 @@ std::size_t Shaper::visit(Turns& turns, Lane& lane, base::Time now) noexcept {
 }
 
 bool Shaper::pass(Lane& lane, std::size_t bytes, base::Time now) noexcept {
-  const Terms terms = terms_of(lane);
+  const Terms& terms = terms_of(lane, now);
   const auto size = std::int64_t(bytes);
   const std::uint64_t rate = datagram_rate(terms.own, !lane.movers_.empty());
   if (rate != 0 && !may_pass(lane.datagrams_, size, rate, now)) return false;

@@ -68,6 +68,15 @@ struct Waiting
   bool operator<(const Waiting& other) const noexcept { return due < other.due; }
 };
 
+struct GroupQueue;
+
+// The limits of a lane.
+struct Terms {
+  std::uint64_t own = 0, of_group = 0;
+  GroupQueue* group = nullptr;  // set if of_group is
+  std::uint64_t rate() const noexcept { return stricter(own, of_group); }
+};
+
 // One client in one direction: in the worker's ring, or in the queue of its group.
 class Lane : public LaneHook {
  public:
@@ -95,6 +104,8 @@ class Lane : public LaneHook {
   const base::PeerCounters& counters_;
   const Direction direction_;
   Movers movers_;
+  Terms terms_;
+  base::Time terms_at_{};  // the loop turn in which they were read
   StreamBucket streams_;
   DatagramBucket datagrams_;
   Waiting timer_;
@@ -121,7 +132,7 @@ class Shaper {
   explicit Shaper(std::span<base::GroupControls> groups);
 
   // True if the lane's streams have to wait for their turn. Up, others may write at once.
-  bool is_limited(const Lane& lane) noexcept;
+  bool is_limited(Lane& lane, base::Time now) noexcept;
   // No effect on a mover that waits already.
   void join(Ring ring, Lane& lane, Mover& mover) noexcept;
   void serve(Ring ring, base::Time now) noexcept;
@@ -138,15 +149,8 @@ class Shaper {
     Lanes active;
     Timers timers;
   };
-  // The limits of a lane at this moment.
-  struct Terms {
-    std::uint64_t own = 0, of_group = 0;
-    GroupQueue* group = nullptr;  // set if of_group is
-    std::uint64_t rate() const noexcept { return stricter(own, of_group); }
-  };
-
   Turns& of(Ring ring) noexcept { return turns_[std::size_t(ring)]; }
-  Terms terms_of(const Lane& lane) noexcept;
+  const Terms& terms_of(Lane& lane, base::Time now) noexcept;
   GroupQueue* group_of(const Lane& lane) noexcept;
   static void wake(Turns& turns, base::Time now) noexcept;
   static std::size_t quantum_of(std::uint64_t rate) noexcept;

@@ -52,7 +52,7 @@ void TcpFlow::on_fin() noexcept {
 }
 
 void TcpFlow::go_on_up() noexcept {
-  if (up_.empty() || !context_.shaper.is_limited(client_.up))
+  if (up_.empty() || !context_.shaper.is_limited(client_.up, context_.now()))
     write_up(std::numeric_limits<std::size_t>::max());
   else if (writable_)
     context_.shaper.join(Shaper::Ring::up, client_.up, up_side_);
