@@ -149,5 +149,4 @@ TEST_CASE("datagrams over the allowance are dropped and counted, up and down") {
   while (world.find([](const Sent& s) { return bool(s.udp); })) ++came;
   CHECK(came == 12);
   CHECK(world.peer.denials.get(base::Drop::over_allowance) == 36);
-  CHECK(world.proxy.next_deadline() > world.now + milliseconds(500));  // nothing waits
 }
