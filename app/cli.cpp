@@ -51,8 +51,7 @@ void print(const std::string& text) {
 namespace {
 
 // Of the design, and not of this version: said so, lest somebody looks for a spelling mistake.
-constexpr std::string_view absent_commands[] = {"show",   "top", "flows", "usage",
-                                                "reload", "dns", "doctor"};
+constexpr std::string_view absent_commands[] = {"dns", "doctor"};
 
 // `words` are what follows the command `app`.
 void refuse_unknown_command(CLI::App& app, std::span<const char* const> words) {
@@ -89,6 +88,8 @@ int run_command_line(int argc, const char* const* argv, const RunServer& run) tr
   add_run_commands(app, action, run);
   add_key_commands(app, action);
   add_peer_commands(app, action);
+  add_report_commands(app, action);
+  add_top_command(app, action);
   add_version_command(app, action);
   refuse_unknown_command(app, std::span(argv, static_cast<std::size_t>(argc)).subspan(argc > 0));
   try {

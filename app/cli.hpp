@@ -28,6 +28,8 @@ void add_run_commands(CLI::App& app, Action& action, RunServer run);  // run, ch
 void add_key_commands(CLI::App& app, Action& action);                 // genkey, pubkey, genpsk
 void add_init_command(CLI::App& app, Action& action);                 // init
 void add_peer_commands(CLI::App& app, Action& action);                // peer ...
+void add_report_commands(CLI::App& app, Action& action);              // show, flows, usage, ...
+void add_top_command(CLI::App& app, Action& action);                  // top
 void add_version_command(CLI::App& app, Action& action);              // version
 
 // The file a command is about where --config is left out: ./culvert.toml, or

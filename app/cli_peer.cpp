@@ -1,267 +1,122 @@
-// peer add, remove, list, show, config: the peers of a configuration file.
+// peer add, remove, list, show, config. They are about the running server if one answers, and else
+// about the configuration file.
 #include <fmt/format.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/cli.hpp"
-#include "app/client_file.hpp"
-#include "app/config_edit.hpp"
-#include "app/config_files.hpp"
-#include "app/config_node.hpp"
-#include "app/config_policy.hpp"
-#include "base/random.hpp"
+#include "app/human.hpp"
+#include "app/peer_commands.hpp"
 
 namespace culvert::app {
 namespace {
 
-struct Options {
-  std::string config, name, public_key, group, endpoint;
-  std::vector<std::string> allowed_ips, dns;
-  bool json = false, qr = false;
+namespace fs = std::filesystem;
 
-  const std::string& file() {
-    if (config.empty()) config = default_config_path();
-    return config;
-  }
+// True also for a socket that we may not use: that is for the user to know.
+bool somebody_listens(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof name.sun_path) return false;
+  std::memcpy(name.sun_path, path.data(), path.size());
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const int failed = ::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name);
+  const int error = errno;
+  ::close(fd);
+  return failed == 0 || (error != ENOENT && error != ECONNREFUSED && error != ENOTDIR);
+}
+
+// A server that was started in another folder may have a name relative to that.
+bool same_file(const std::string& ours, const std::string& servers) {
+  if (servers.empty()) return false;
+  std::error_code error;
+  const fs::path mine = fs::weakly_canonical(fs::absolute(ours, error), error);
+  if (servers.front() == '/') return fs::weakly_canonical(servers, error) == mine;
+  const std::string tail = "/" + fs::path(servers).lexically_normal().string();
+  return mine.string().ends_with(tail);
+}
+
+std::optional<Running> running(const PeerOptions& options) {
+  if (options.file) return {};
+  const std::string socket = control_socket(options);
+  if (options.control.empty() && !somebody_listens(socket)) return {};
+  Running server{control::HttpClient(socket), {}};
+  server.status = ask(server.client, "GET", "/v1/status");
+  if (options.control.empty() && !options.config.empty() &&
+      !same_file(options.config, human::text_of(server.status, "config_file")))
+    return {};
+  return server;
+}
+
+struct Command {
+  const char *name, *help;
+  int (*live)(PeerOptions&, Running&);
+  int (*file)(PeerOptions&);
 };
 
-const PeerEntry& find_peer(const Config& config, const std::string& name) {
-  for (const PeerEntry& peer : config.peers)
-    if (peer.name == name) return peer;
-  std::vector<std::string> names;
-  for (const PeerEntry& peer : config.peers) names.push_back(peer.name);
-  throw CommandError(fmt::format(
-      "no peer \"{}\" in {}; there {}: {}", name, config.file, names.size() == 1 ? "is" : "are",
-      names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
-}
+constexpr Command add{"add", "add a peer and print its file; keep that as clients/NAME.conf",
+                      add_live, add_to_file};
+constexpr Command remove{"remove", "remove a peer; its file becomes clients/NAME.conf.removed",
+                         remove_live, remove_from_file};
+constexpr Command list{"list", "list the peers", list_live, list_file};
+constexpr Command show{"show", "show one peer", show_live, show_in_file};
+constexpr Command config{"config", "print the client's file", client_file_live, client_file_of};
 
-std::vector<base::Prefix> addresses_for(const Options& options, const Config& config) {
-  std::vector<base::Prefix> out;
-  for (const std::string& text : options.allowed_ips) {
-    const auto prefix = base::Prefix::parse(text);
-    if (!prefix)
-      throw CommandError(fmt::format("--allowed-ips {}: expected a prefix", text), exit_usage);
-    out.push_back(*prefix);
-  }
-  if (!out.empty()) return out;
-  auto free = free_addresses(config);
-  if (!free) throw CommandError(free.error() + "; name some with --allowed-ips");
-  return std::move(*free);
-}
-
-void set_endpoint(ClientFile& client, const Options& options, const Config& config) {
-  const std::uint16_t port =
-      config.listen.empty() ? std::uint16_t{51820} : config.listen.front().port;
-  std::string host = options.endpoint.empty() ? config.endpoint : options.endpoint;
-  client.guessed_endpoint = host.empty();
-  if (host.empty()) {
-    const base::IpAddress bound =
-        config.listen.empty() ? base::IpAddress{} : config.listen.front().address;
-    host = bound.is_unspecified() ? own_address() : bound.to_string();
-  }
-  client.endpoint = with_port(host, port);
-  if (client.endpoint.empty())
-    throw CommandError(fmt::format("--endpoint {}: expected HOST or HOST:PORT", host), exit_usage);
-}
-
-// The block goes in and the client's file is made, or neither.
-void write_both(const Options& options, const std::string& text, const std::string& after,
-                const std::string& path, const std::string& client_file) {
-  if (auto good = only_peer_differs(text, after, options.config, options.name); !good)
-    throw CommandError(good.error(), exit_usage);
-  const std::string directory = path.substr(0, path.rfind('/'));
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
-    throw CommandError(fmt::format("{}: cannot be made: {}", directory, std::strerror(errno)));
-  if (auto made = create_file(path, client_file, 0600); !made) throw CommandError(made.error());
-  if (auto done = replace_file(options.config, after); !done) {
-    ::unlink(path.c_str());
-    throw CommandError(done.error());
-  }
-}
-
-std::string read_text(const std::string& path) {
-  auto file = read_file(path);
-  if (!file) throw CommandError(file.error());
-  return std::move(file->text);
-}
-
-int add(Options& options) {
-  if (!is_client_name(options.name))
-    throw CommandError("the name of a peer: expected letters, digits, '.', '_' and '-'",
-                       exit_usage);
-  const std::string text = read_text(options.file());
-  if (!options.group.empty() && is_wg_quick(text))
-    throw CommandError("--group: a wg-quick file has no groups", exit_usage);
-  const auto config = require_config(load_config(options.config, {}, Names::keep), false);
-  for (const PeerEntry& peer : config->peers)
-    if (peer.name == options.name)
-      throw CommandError(fmt::format("there is a peer \"{}\" at {}", peer.name, peer.place));
-
-  base::SystemRandom random;
-  const bool own_key = !options.public_key.empty();
-  const wg::PrivateKey key = wg::generate_private_key(random);
-  const wg::PresharedKey shared = wg::generate_preshared_key(random);
-  ClientFile client;
-  client.name = options.name;
-  client.addresses = addresses_for(options, *config);
-  client.dns = options.dns.empty() ? default_client_dns(*config) : options.dns;
-  set_endpoint(client, options, *config);
-  NewPeer peer{options.name, options.public_key, "", options.group, {}};
-  if (!own_key) {
-    client.private_key = &key;
-    client.preshared_key = &shared;
-    peer.public_key = wg::public_key_of(key).to_string();
-    peer.preshared_key = wg::secret_key_text(shared);
-  } else if (!wg::PublicKey::parse(options.public_key)) {
-    throw CommandError("--public-key: expected 44 characters of base64", exit_usage);
-  }
-  for (const base::Prefix& prefix : client.addresses)
-    peer.allowed_ips.push_back(prefix.to_string());
-
-  const std::string path = client_path(*config, options.name);
-  write_both(options, text, add_peer_block(text, peer), path, client_text(client, *config));
-  print(fmt::format("peer {} with {}; its file is {}\nA running culvert sees it after a restart.\n",
-                    options.name, fmt::join(peer.allowed_ips, ", "), path));
-  return exit_done;
-}
-
-int remove(Options& options) {
-  const std::string text = read_text(options.file());
-  const auto config = require_config(load_config(options.config, {}, Names::keep), false);
-  const PeerEntry& peer = find_peer(*config, options.name);
-  const std::string after = cut_lines(text, peer.line, peer.last_line);
-  if (auto good = only_peer_differs(text, after, options.config, peer.name); !good)
-    throw CommandError(good.error(), exit_usage);
-  if (auto done = replace_file(options.config, after); !done) throw CommandError(done.error());
-  std::string said = fmt::format("peer {} is removed from {}\n", peer.name, options.config);
-  const std::string path = client_path(*config, peer.name);
-  if (is_client_name(peer.name) && ::access(path.c_str(), F_OK) == 0) {
-    if (::rename(path.c_str(), (path + ".removed").c_str()) != 0)
-      throw CommandError(said +
-                         fmt::format("but {} cannot be renamed: {}", path, std::strerror(errno)));
-    said += fmt::format("its file is now {}.removed\n", path);
-  }
-  print(said + "A running culvert drops it after a restart.\n");
-  return exit_done;
-}
-
-nlohmann::json to_json(const PeerEntry& peer) {
-  nlohmann::json ips = nlohmann::json::array();
-  for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-  return {{"name", peer.name},
-          {"public_key", peer.public_key.to_string()},
-          {"preshared_key", !peer.preshared_key.is_zero()},
-          {"allowed_ips", ips},
-          {"endpoint",
-           peer.endpoint_text.empty() ? nlohmann::json() : nlohmann::json(peer.endpoint_text)},
-          {"persistent_keepalive", peer.persistent_keepalive.count()},
-          {"group", peer.group},
-          {"place", peer.place}};
-}
-
-std::string to_text(const PeerEntry& peer) {
-  std::vector<std::string> ips;
-  for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-  std::string text =
-      fmt::format("peer: {}\n  public key: {}\n  preshared key: {}\n  allowed ips: {}\n", peer.name,
-                  peer.public_key.to_string(), peer.preshared_key.is_zero() ? "none" : "(hidden)",
-                  fmt::join(ips, ", "));
-  if (!peer.endpoint_text.empty()) text += fmt::format("  endpoint: {}\n", peer.endpoint_text);
-  if (peer.persistent_keepalive.count() != 0)
-    text += fmt::format("  persistent keepalive: every {} s\n", peer.persistent_keepalive.count());
-  if (!peer.group.empty()) text += fmt::format("  group: {}\n", peer.group);
-  return text + fmt::format("  written at: {}\n", peer.place);
-}
-
-int list(Options& options) {
-  const auto config = require_config(load_config(options.file(), {}, Names::keep), false);
-  nlohmann::json all = nlohmann::json::array();
-  std::string text;
-  for (const PeerEntry& peer : config->peers) {
-    all.push_back(to_json(peer));
-    std::vector<std::string> ips;
-    for (const base::Prefix& prefix : peer.allowed_ips) ips.push_back(prefix.to_string());
-    text += fmt::format("{:<20} {} {}{}\n", peer.name, peer.public_key.to_string(),
-                        fmt::join(ips, ","), peer.group.empty() ? "" : "  " + peer.group);
-  }
-  print(options.json ? all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-                     : text);
-  return exit_done;
-}
-
-int show(Options& options) {
-  const auto config = require_config(load_config(options.file(), {}, Names::keep), false);
-  const PeerEntry& peer = find_peer(*config, options.name);
-  print(options.json
-            ? to_json(peer).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-            : to_text(peer));
-  return exit_done;
-}
-
-int client_config(Options& options) {
-  const auto config = require_config(load_config(options.file(), {}, Names::keep), false);
-  const PeerEntry& peer = find_peer(*config, options.name);
-  const std::string path = client_path(*config, peer.name);
-  if (!is_client_name(peer.name) || ::access(path.c_str(), F_OK) != 0)
-    throw CommandError(
-        fmt::format("there is no {}: `culvert peer add` writes one, and only the client has "
-                    "the key of a peer that was added in another way",
-                    path));
-  const std::string text = read_text(path);
-  if (!options.qr) {
-    print(text);
-    return exit_done;
-  }
-  const std::string code = qr_code(text, ::isatty(STDOUT_FILENO) == 1);
-  if (code.empty()) throw CommandError(path + " is too long for a QR code");
-  print(code);
-  return exit_done;
+CLI::App* make(CLI::App& peer, const Command& command, bool named, Action& action) {
+  auto options = std::make_shared<PeerOptions>();
+  CLI::App* made = peer.add_subcommand(command.name, command.help);
+  add_control_options(*made, *options);
+  made->add_flag("--file", options->file, "the configuration file, whether a server runs or not");
+  if (named) made->add_option("name", options->name, "the peer")->type_name("NAME")->required();
+  made->callback([&action, options, &command] {
+    action = [options, &command] {
+      auto server = running(*options);
+      return server ? command.live(*options, *server) : command.file(*options);
+    };
+  });
+  if (&command == &config) made->add_flag("--qr", options->qr, "as a QR code");
+  if (&command != &add) return made;
+  made->add_flag("--qr", options->qr, "its QR code as well");
+  made->add_option("--public-key", options->public_key, "of a client that has its own key")
+      ->type_name("KEY");
+  made->add_option("--group", options->group, "a section [group.NAME] of the configuration");
+  made->add_option("--allowed-ips", options->allowed_ips, "left out: the next free addresses")
+      ->type_name("PREFIX,...")
+      ->delimiter(',');
+  made->add_option("--endpoint", options->endpoint,
+                   "where the client finds the server; left out: server.endpoint")
+      ->type_name("HOST[:PORT]");
+  made->add_option("--dns", options->dns,
+                   "resolvers for the client; left out: 9.9.9.9 and 2620:fe::fe")
+      ->type_name("ADDRESS,...")
+      ->delimiter(',');
+  return made;
 }
 
 }  // namespace
 
 void add_peer_commands(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
-  CLI::App* peer = app.add_subcommand("peer", "the peers of a configuration file");
+  CLI::App* peer = app.add_subcommand(
+      "peer",
+      "the peers of the running server, or of a configuration file.\n"
+      "If a server answers on the control socket, and --config is left out or names the file it "
+      "runs, the command takes effect there at once: a new peer is kept in the state database, a "
+      "peer of the file is removed from the file. Else, or with --file, the file alone is edited, "
+      "and `culvert reload` makes a server read it.");
   peer->require_subcommand(1);
-  const auto command = [&](const char* name, const char* help, bool named,
-                           int (*function)(Options&)) {
-    CLI::App* made = peer->add_subcommand(name, help);
-    made->add_option("-c,--config", options->config, config_help)->type_name("FILE");
-    if (named) made->add_option("name", options->name, "the peer")->type_name("NAME")->required();
-    made->callback([&action, options, function] {
-      action = [options, function] { return function(*options); };
-    });
-    return made;
-  };
-  CLI::App* added = command("add", "add a peer and write clients/NAME.conf for it", true, add);
-  added->add_option("--public-key", options->public_key, "of a client that has its own key")
-      ->type_name("KEY");
-  added->add_option("--group", options->group, "a section [group.NAME] of the configuration");
-  added->add_option("--allowed-ips", options->allowed_ips, "left out: the next free addresses")
-      ->type_name("PREFIX,...")
-      ->delimiter(',');
-  added
-      ->add_option("--endpoint", options->endpoint,
-                   "where the client finds the server; left out: server.endpoint")
-      ->type_name("HOST[:PORT]");
-  added
-      ->add_option("--dns", options->dns,
-                   "resolvers for the client; left out: 9.9.9.9 and 2620:fe::fe")
-      ->type_name("ADDRESS,...")
-      ->delimiter(',');
-  command("remove", "remove a peer; its file becomes clients/NAME.conf.removed", true, remove);
-  command("list", "list the peers", false, list)->add_flag("--json", options->json, "as JSON");
-  command("show", "show one peer", true, show)->add_flag("--json", options->json, "as JSON");
-  command("config", "print the client's file", true, client_config)
-      ->add_flag("--qr", options->qr, "as a QR code");
+  make(*peer, add, true, action);
+  make(*peer, remove, true, action);
+  make(*peer, list, false, action);
+  make(*peer, show, true, action);
+  make(*peer, config, true, action);
 }
 
 }  // namespace culvert::app

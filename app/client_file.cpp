@@ -35,6 +35,10 @@ base::IpAddress source_towards(const char* target) {
 }  // namespace
 
 std::string client_text(const ClientFile& client, const Config& server) {
+  return client_text(client, wg::public_key_of(server.private_key), server.mtu);
+}
+
+std::string client_text(const ClientFile& client, const wg::PublicKey& server, std::size_t mtu) {
   std::vector<std::string> addresses;
   for (const base::Prefix& prefix : client.addresses) addresses.push_back(prefix.to_string());
   std::string text = fmt::format("# {}\n[Interface]\n", client.name);
@@ -43,8 +47,8 @@ std::string client_text(const ClientFile& client, const Config& server) {
               : fmt::format("PrivateKey = {}\n", wg::secret_key_text(*client.private_key));
   text += fmt::format("Address = {}\n", fmt::join(addresses, ", "));
   if (!client.dns.empty()) text += fmt::format("DNS = {}\n", fmt::join(client.dns, ", "));
-  text += fmt::format("MTU = {}\n\n[Peer]\nPublicKey = {}\n", server.mtu,
-                      wg::public_key_of(server.private_key).to_string());
+  text += fmt::format("MTU = {}\n\n[Peer]\nPublicKey = {}\n", mtu,
+                      server.to_string());
   if (client.preshared_key != nullptr)
     text += fmt::format("PresharedKey = {}\n", wg::secret_key_text(*client.preshared_key));
   text += "AllowedIPs = 0.0.0.0/0, ::/0\n";

@@ -20,6 +20,7 @@ struct ClientFile {
 };
 
 std::string client_text(const ClientFile& client, const Config& server);
+std::string client_text(const ClientFile& client, const wg::PublicKey& server, std::size_t mtu);
 std::string client_path(const Config& config, const std::string& name);
 // A name that may be part of a path: letters, digits, '.', '_' and '-', not a dot first.
 bool is_client_name(const std::string& name);

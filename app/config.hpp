@@ -121,6 +121,12 @@ struct Loaded {
   std::vector<Finding> findings;
 };
 
+// The control socket of a server that runs `file` ("" = the environment), also where the file has
+// mistakes elsewhere; "" = none.
+std::string control_socket_of(const std::string& file);
+// Its server.endpoint, likewise.
+std::string endpoint_of(const std::string& file);
+
 struct Setting {
   std::string key, value;  // --set key=value
 };

@@ -8,6 +8,9 @@
 
 namespace culvert::app {
 
+// server.state_dir and server.control_socket; server.uapi_dir and server.interface
+void read_paths(TableReader& server, Config& config, Findings& findings);
+void read_uapi(TableReader& server, Config& config, Findings& findings);
 // allow and deny
 void read_egress_rules(TableReader& egress, proxy::EgressRules& rules);
 // What one client may have; the rest is of the whole server.

@@ -1,10 +1,8 @@
 // The tree to a Config: [server], [egress], [limits], [dns]. Peers and the rest:
 // config_read_peers.cpp.
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "app/config_files.hpp"
 #include "app/config_policy.hpp"
@@ -116,63 +114,6 @@ void read_log(TableReader& server, Config& config) {
         static_cast<Level>(std::find(levels.begin(), levels.end(), level) - levels.begin());
   server.choice("log_format", format, {"text", "json"});
   config.log_format = format == "json" ? Format::json : Format::text;
-}
-
-// DESIGN: systemd's, the user's XDG one, ~/.local/state, none.
-std::string default_state_dir(Findings& findings, const std::string& place) {
-  const auto absolute = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value != nullptr && *value == '/' ? value : "";
-  };
-  // $STATE_DIRECTORY may name several, apart by ':'.
-  if (const std::string state = absolute("STATE_DIRECTORY"); !state.empty())
-    return state.substr(0, state.find(':'));
-  if (const std::string state = absolute("XDG_STATE_HOME"); !state.empty())
-    return state + "/culvert";
-  if (const std::string home = absolute("HOME"); !home.empty())
-    return home + "/.local/state/culvert";
-  findings.warn(place, "server.state_dir is not set and there is no HOME: nothing persists");
-  return {};
-}
-
-// A path is known to connect() in sun_path, 108 bytes with the zero behind it.
-void check_socket_path(TableReader& server, const char* key, const std::string& path,
-                       const Config& config, Findings& findings) {
-  constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.size() <= longest) return;
-  const Node* const at = server.take(key);
-  findings.error(at == nullptr ? config.file : at->place,
-                 fmt::format("server.{}: \"{}\" has {} bytes, expected at most {} in the path of a "
-                             "socket",
-                             key, path, path.size(), longest));
-}
-
-void read_paths(TableReader& server, Config& config, Findings& findings) {
-  if (!server.string("state_dir", config.state_dir) && !server.has("state_dir"))
-    config.state_dir = default_state_dir(findings, config.file);
-  config.state_dir = path_of(config, config.state_dir);
-  const bool named = server.string("control_socket", config.control_socket);
-  if (!named && !config.state_dir.empty())
-    config.control_socket = config.state_dir + "/control.sock";
-  config.control_socket = path_of(config, config.control_socket);
-  check_socket_path(server, named ? "control_socket" : "state_dir", config.control_socket, config,
-                    findings);
-}
-
-void read_uapi(TableReader& server, Config& config, Findings& findings) {
-  if (server.string("uapi_dir", config.uapi_dir))
-    config.uapi_dir = path_of(config, config.uapi_dir);
-  // What wg-quick takes for a name.
-  constexpr std::string_view good =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_=+.-";
-  if (server.string("interface", config.interface) &&
-      (config.interface.empty() || config.interface.size() > 15 ||
-       config.interface.find_first_not_of(good) != std::string::npos))
-    server.wrong("interface", *server.take("interface"),
-                 "1 to 15 letters, digits, '_', '=', '+', '.' and '-'");
-  if (!config.uapi_dir.empty())
-    check_socket_path(server, "uapi_dir", config.uapi_dir + "/" + config.interface + ".sock",
-                      config, findings);
 }
 
 bool is_loopback(const base::IpAddress& address) {

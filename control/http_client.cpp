@@ -179,10 +179,12 @@ void read_body(Wire& wire, std::string& bytes, Head& head, const std::string& pa
 }
 
 std::string request_text(std::string_view method, std::string_view target, std::string_view body,
-                         std::string_view content_type, std::string_view accept) {
+                         std::string_view content_type, std::string_view accept,
+                         std::string_view last_id = {}) {
   std::string text =
       fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nAccept: {}\r\nConnection: close\r\n",
                   method, target, accept);
+  if (!last_id.empty()) text += fmt::format("Last-Event-ID: {}\r\n", last_id);
   if (!body.empty()) text += fmt::format("Content-Type: {}\r\n", content_type);
   if (method != "GET" && method != "HEAD")
     text += fmt::format("Content-Length: {}\r\n", body.size());
@@ -244,10 +246,10 @@ Answer HttpClient::request(std::string_view method, std::string_view target, std
 }
 
 Answer HttpClient::events(std::string_view target, const std::function<bool(const Event&)>& each,
-                          const std::function<bool()>& poll) {
+                          const std::function<bool()>& poll, std::string_view last_id) {
   const auto until = Clock::now() + patience_;
   Wire wire(path_);
-  wire.send(request_text("GET", target, {}, {}, "text/event-stream"), until);
+  wire.send(request_text("GET", target, {}, {}, "text/event-stream", last_id), until);
   std::string bytes;
   Head head = read_head(wire, bytes, path_, until);
   if (head.answer.status != 200) {

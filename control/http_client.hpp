@@ -45,8 +45,9 @@ class HttpClient {
   };
   // Server-sent events until `each` returns false or the server ends; an answer other than 200 is
   // returned at once. `poll` is asked at least every 200 ms whether to go on (may be empty).
+  // `last_id`: first what is remembered of later ones; "" = only new ones.
   Answer events(std::string_view target, const std::function<bool(const Event&)>& each,
-                const std::function<bool()>& poll = {});
+                const std::function<bool()>& poll = {}, std::string_view last_id = {});
 
  private:
   std::string path_;
