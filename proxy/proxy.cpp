@@ -96,8 +96,8 @@ struct Proxy::Impl final : netstack::Stack::Events {
     if (packet.size() < 20) return nullptr;
     const bool v4 = std::to_integer<unsigned>(packet[0]) >> 4 == 4;
     if (v4)
-      return context.table.client_of(base::IpAddress::v4(
-          came_in ? packet.subspan<12, 4>() : packet.subspan<16, 4>()));
+      return context.table.client_of(
+          base::IpAddress::v4(came_in ? packet.subspan<12, 4>() : packet.subspan<16, 4>()));
     if (packet.size() < 40) return nullptr;
     return context.table.client_of(
         base::IpAddress::v6(came_in ? packet.subspan<8, 16>() : packet.subspan<24, 16>()));
@@ -231,8 +231,7 @@ void Proxy::tick(base::Time now) noexcept {
 base::Time Proxy::next_deadline() const noexcept {
   const Context& context = impl_->context;
   return std::min({context.table.next_deadline(), context.shaper.next_deadline(),
-                   context.gate.next_deadline(),
-                   impl_->stack.next_deadline()});
+                   context.gate.next_deadline(), impl_->stack.next_deadline()});
 }
 
 bool Proxy::echo_available(std::string* why) {
