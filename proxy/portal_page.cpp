@@ -75,10 +75,11 @@ PageFacts facts_of(const ClientState& client) {
   facts.used = total;
   const base::PeerControls* const controls = client.config.controls;
   if (!controls) return facts;
+  const std::uint64_t counted_at = controls->counted_at.get();
   facts.quota = controls->quota_bytes.get();
-  facts.used = controls->used_before.get() + (total - controls->counted_at.get());
-  facts.slowed = controls->ceiling.get() && total >= controls->ceiling.get() &&
-                 (controls->over_up.get() || controls->over_down.get());
+  facts.used = controls->used_before.get() + (total > counted_at ? total - counted_at : 0);
+  // Over its quota and not stopped: that is what slows it down.
+  facts.slowed = facts.stop == base::Stop::none && facts.quota > 0 && facts.used >= facts.quota;
   facts.resets_at = std::int64_t(controls->resets_at.get());
   facts.utc_offset = std::int64_t(controls->utc_offset.get());
   return facts;

@@ -165,3 +165,12 @@ TEST_CASE("a client has eight visits at a time, and its removal ends them") {
   visitors[0].receive();
   CHECK(visitors[0].reset);
 }
+
+TEST_CASE("a client that is slowed down over its quota reads so") {
+  World world;
+  world.controls.quota_bytes.set(1000), world.controls.used_before.set(2000);
+  CHECK(has(fetch(world, "10.8.0.1", get), "slowed down"));
+  world.controls.used_before.set(0);
+  world.controls.counted_at.set(world.peer.up_bytes.get() + world.peer.down_bytes.get());
+  CHECK(has(fetch(world, "10.8.0.1", get, 50001), "This connection is open"));
+}
