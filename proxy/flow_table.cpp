@@ -61,15 +61,21 @@ void FlowTable::close_all() noexcept {
   left_.clear();
 }
 
+// An address has one owner: who had it before loses it, and its flows from there end.
 void FlowTable::map_addresses(ClientState& client) {
   known_ = {};
+  bool took_over = false;
   for (const base::Prefix& prefix : client.config.addresses) {
-    if (by_prefix_.insert_or_assign(prefix, &client).second)
-      ++(prefix.address().is_v4() ? lengths4_ : lengths6_)[prefix.length()];
+    const auto [at, fresh] = by_prefix_.try_emplace(prefix, &client);
+    if (fresh) ++(prefix.address().is_v4() ? lengths4_ : lengths6_)[prefix.length()];
+    ClientState& before = *std::exchange(at->second, &client);
+    if (&before == &client) continue;
+    std::erase(before.config.addresses, prefix);
+    took_over = true;
   }
+  if (took_over) each_client([](ClientState& each) { apply_policy(each); });
 }
 
-// What another client has taken over stays there.
 void FlowTable::unmap_addresses(const ClientState& client) noexcept {
   known_ = {};
   for (const base::Prefix& prefix : client.config.addresses) {

@@ -62,8 +62,8 @@ class Proxy {
   Client& add_client(ClientConfig config, base::PeerCounters& counters, base::Time now);
   void remove_client(Client& client) noexcept;  // resets its flows
   // New addresses, policy and limits hold at once. Flows that they deny are reset; no other flow,
-  // and no other client, notices. Where an address moves to another client, that one may be updated
-  // before or after.
+  // and no other client, notices. An address that was another client's moves to this one, and that
+  // one's flows from it are reset.
   void update_client(Client& client, ClientConfig config);
   // The same of the global rules, and of the limits that are a worker's.
   void update_policy(EgressRules global, Limits limits);
