@@ -247,6 +247,10 @@ base::Time Worker::end_turn() {
 }
 
 void Worker::on_packet(wg::PeerId peer, base::Packet packet) noexcept {
+  // A client that is stopped neither gets nor sends past the proxy, which tells a sender why.
+  if (overlay_ && !proxy_->may_receive(packet.bytes())) return;
+  if (overlay_ && !proxy_->may_send(packet.bytes()))
+    return proxy_->input(std::move(packet), loop_.now());
   if (overlay_) {
     if (const auto route = overlay_->take(packet.bytes(), peers_.find(peer.value)->second)) {
       if (route->worker == start_.index)
@@ -287,7 +291,7 @@ void Worker::post(unsigned worker, const Letter& letter) noexcept {
 void Worker::on_letter(const Letter& letter, base::MutableBytes body) {
   if (letter.kind == Letter::Kind::initiation)
     device_.receive(body, letter.from, loop_.now());
-  else
+  else if (proxy_->may_receive(body))
     device_.send(base::Pieces(body), loop_.now());
 }
 
