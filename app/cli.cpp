@@ -90,6 +90,7 @@ int run_command_line(int argc, const char* const* argv, const RunServer& run) tr
   add_peer_commands(app, action);
   add_report_commands(app, action);
   add_top_command(app, action);
+  add_state_commands(app, action);
   add_version_command(app, action);
   refuse_unknown_command(app, std::span(argv, static_cast<std::size_t>(argc)).subspan(argc > 0));
   try {

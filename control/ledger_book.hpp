@@ -129,7 +129,7 @@ class LedgerBook final : public Ledger {
   Outcome<std::vector<UsageRow>> query_history(const UsageQuery& query);
   Outcome<std::vector<UsageRow>> query_destinations(const UsageQuery& query);
   std::vector<HistoryQuery::Segment> segments(const UsageQuery& query) const;
-  void resolve_in_flight();
+  Outcome<> resolve_in_flight();
 
   const Group* group_of(const Account& account) const noexcept {
     return account.group != nullptr && account.group->visit == visit_ ? account.group : nullptr;

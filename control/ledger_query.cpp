@@ -20,10 +20,12 @@ Problem bad_field(const char* field, const char* detail) {
 }  // namespace
 
 // The batch whose answer was a fault: if it was written after all, it must not be counted twice.
-void LedgerBook::resolve_in_flight() {
-  if (!in_flight_ || store_ == nullptr) return;
-  if (const auto found = store_->recall({}); found && found->sequence >= in_flight_->sequence)
-    in_flight_.reset();
+Outcome<> LedgerBook::resolve_in_flight() {
+  if (!in_flight_ || store_ == nullptr) return Nothing{};
+  const auto found = store_->recall({});
+  if (!found) return found.problem();
+  if (found->sequence >= in_flight_->sequence) in_flight_.reset();
+  return Nothing{};
 }
 
 Outcome<std::vector<UsageRow>> LedgerBook::query(const UsageQuery& query) {
@@ -32,7 +34,7 @@ Outcome<std::vector<UsageRow>> LedgerBook::query(const UsageQuery& query) {
   if (query.by == UsageBy::group && !query.peer.empty())
     return bad_field("peer", "usage by group is of whole groups, expected group or nothing");
   settle_all();
-  resolve_in_flight();
+  if (const Outcome<> resolved = resolve_in_flight(); !resolved) return resolved.problem();
   return query.by == UsageBy::destination ? query_destinations(query) : query_history(query);
 }
 

@@ -64,21 +64,21 @@ void LedgerBook::follow_quota(Book& book, const std::optional<Quota>& quota) {
 // The days of history since the period began, in the database and here, are what was used.
 void LedgerBook::look_back(Book& book) {
   const Seconds start = seconds_of(book.quota.period().span.start);
+  const bool resolved = bool(resolve_in_flight());
   settle(book);
   std::uint64_t used = history_.used_since(*book.subject, start);
-  resolve_in_flight();
   if (in_flight_)
     for (const HistoryRow& row : in_flight_->history)
       if (row.span == Span::day && row.start >= start && row.subject.key == book.subject->key &&
           row.subject.kind == book.subject->kind)
         used += row.usage.inner();
-  book.look_back = false;
-  if (store_ != nullptr && !(book.restored && book.before.empty() && book.run == Usage{})) {
-    const auto stored =
-        failing_ ? Outcome<std::uint64_t>(Problem{}) : store_->used_since(*book.subject, start);
-    book.look_back = !stored;
-    if (stored) used += *stored;
-  }
+  const bool is_new = book.restored && book.before.empty() && book.run.empty();
+  book.look_back = store_ != nullptr && !is_new;
+  if (book.look_back && resolved && !failing_)
+    if (const auto stored = store_->used_since(*book.subject, start)) {
+      used += *stored;
+      book.look_back = false;
+    }
   book.quota.set_used(used);
   mark_dirty(book);
 }

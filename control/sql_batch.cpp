@@ -98,7 +98,7 @@ long long SqlStore::subject_id(const Subject& subject) {
 }
 
 Outcome<> SqlStore::save(const Batch& batch) {
-  return run("written", [&](soci::session& sql) {
+  return run(Kind::write, "written", [&](soci::session& sql) {
     if (is_written(sql, batch.sequence)) return;
     const long long sequence = to_sql(batch.sequence);
     sql << "UPDATE culvert_writer SET sequence = :sequence", soci::use(sequence, "sequence");
@@ -127,31 +127,27 @@ Outcome<> SqlStore::save(const Batch& batch) {
 }
 
 Outcome<> SqlStore::put_records(const std::function<std::optional<StateRecord>()>& next) {
-  return run(
-      "written",
-      [&](soci::session& sql) {
-        RowWriter totals(sql, totals_head(), on_conflict("subject", usage_replaced()));
-        RowWriter quotas(sql, quotas_head, on_conflict("subject, period", "used = excluded.used"));
-        RowWriter history(sql, history_head(),
-                          on_conflict("span, start, subject", usage_replaced()));
-        DestinationWriter destinations(sql, usage_replaced());
-        while (const std::optional<StateRecord> record = next()) {
-          if (const auto* peer = std::get_if<StoredPeer>(&*record)) write_peer(*peer);
-          if (const auto* row = std::get_if<TotalRow>(&*record))
-            totals.add({subject_id(row->subject)}, row->usage);
-          if (const auto* row = std::get_if<QuotaRow>(&*record))
-            quotas.add({subject_id(row->subject), row->period, to_sql(row->used)});
-          if (const auto* row = std::get_if<HistoryRow>(&*record))
-            history.add({static_cast<long long>(row->span), row->start, subject_id(row->subject)},
-                        row->usage);
-          if (const auto* row = std::get_if<DestinationRow>(&*record))
-            destinations.write(*row, subject_id(row->subject));
-        }
-        totals.finish();
-        quotas.finish();
-        history.finish();
-      },
-      true);
+  return run(Kind::durable, "written", [&](soci::session& sql) {
+    RowWriter totals(sql, totals_head(), on_conflict("subject", usage_replaced()));
+    RowWriter quotas(sql, quotas_head, on_conflict("subject, period", "used = excluded.used"));
+    RowWriter history(sql, history_head(), on_conflict("span, start, subject", usage_replaced()));
+    DestinationWriter destinations(sql, usage_replaced());
+    while (const std::optional<StateRecord> record = next()) {
+      if (const auto* peer = std::get_if<StoredPeer>(&*record)) write_peer(*peer);
+      if (const auto* row = std::get_if<TotalRow>(&*record))
+        totals.add({subject_id(row->subject)}, row->usage);
+      if (const auto* row = std::get_if<QuotaRow>(&*record))
+        quotas.add({subject_id(row->subject), row->period, to_sql(row->used)});
+      if (const auto* row = std::get_if<HistoryRow>(&*record))
+        history.add({static_cast<long long>(row->span), row->start, subject_id(row->subject)},
+                    row->usage);
+      if (const auto* row = std::get_if<DestinationRow>(&*record))
+        destinations.write(*row, subject_id(row->subject));
+    }
+    totals.finish();
+    quotas.finish();
+    history.finish();
+  });
 }
 
 namespace {
@@ -178,7 +174,7 @@ std::string of_span(Span span) {
 
 Outcome<bool> SqlStore::prune(const Retention& retention) {
   bool more = false;
-  const Outcome<> done = run("pruned", [&](soci::session& sql) {
+  const Outcome<> done = run(Kind::write, "pruned", [&](soci::session& sql) {
     constexpr Seconds minute = 60, hour = 3600, day = 86400;
     const char* history = "culvert_history";
     more = prune_some(sql, history, "start", of_span(Span::minute), retention.minutes, 10 * minute);

@@ -37,6 +37,8 @@ class Database {
 
   virtual std::string name() const = 0;  // for people; no password in it
   virtual const char* begin() const = 0;
+  // As it was found by connect(): nothing can be written there, a disk mounted read-only.
+  virtual bool read_only() const { return false; }
   virtual const char* table_suffix() const = 0;
   // Shall commits from here on survive a loss of power, not only of the process?
   virtual void set_durable(soci::session& sql, bool durable) = 0;

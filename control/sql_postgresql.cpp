@@ -43,9 +43,8 @@ class PostgreSql final : public Database {
   std::string name() const override { return "PostgreSQL"; }
   const char* begin() const override { return "BEGIN"; }
   const char* table_suffix() const override { return ""; }
-  void set_durable(soci::session& sql, bool durable) override {
-    sql << (durable ? "SET synchronous_commit = on" : "SET synchronous_commit = off");
-  }
+  // Its commits are always on disk: what a crash of the server took back would be missing here.
+  void set_durable(soci::session&, bool) override {}
   bool is_corrupt(const std::exception&) const override { return false; }
   std::string set_aside() override { throw DatabaseError("PostgreSQL: cannot be set aside"); }
   bool is_gone() const override { return false; }
@@ -76,7 +75,8 @@ std::string PostgreSql::with_defaults(std::string connection) {
 }
 
 std::unique_ptr<soci::session> PostgreSql::connect() {
-  register_factory_postgresql();
+  // Once: SOCI takes a second time for an unloading of what is in use.
+  [[maybe_unused]] static const bool registered = (register_factory_postgresql(), true);
   std::unique_ptr<soci::session> sql;
   try {
     sql = std::make_unique<soci::session>("postgresql", connection_);
@@ -87,16 +87,19 @@ std::unique_ptr<soci::session> PostgreSql::connect() {
   }
   *sql << "SET client_min_messages = warning";
   *sql << "SET statement_timeout = '10s'";
-  *sql << "SET lock_timeout = '2s'";
   if (access_ == Access::read) {
     *sql << "SET default_transaction_read_only = on";
     return sql;
   }
-  int alone = 0;
-  *sql << "SELECT CASE WHEN pg_try_advisory_lock(1668639862, hashtext(current_schema())) "
-          "THEN 1 ELSE 0 END",
-      soci::into(alone);
-  if (alone == 0) throw DatabaseError("PostgreSQL: another culvert uses this database");
+  // A server that was ended a moment ago may not have let go yet.
+  *sql << "SET lock_timeout = '500ms'";
+  try {
+    *sql << "SELECT pg_advisory_lock(1668639862, hashtext(current_schema()))";
+  } catch (const soci::soci_error& error) {
+    if (reason_of(error).find("lock timeout") == std::string::npos) throw;
+    throw DatabaseError("PostgreSQL: another culvert uses this database");
+  }
+  *sql << "SET lock_timeout = '2s'";
   set_durable(*sql, false);
   return sql;
 }

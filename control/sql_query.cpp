@@ -84,7 +84,7 @@ void read_quotas(soci::session& sql, const Subject* only,
 
 Outcome<Remembered> SqlStore::recall(std::span<const Subject> subjects) {
   Remembered found;
-  const Outcome<> done = run("read", [&](soci::session& sql) {
+  const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
     found = {};
     long long sequence = 0;
     sql << "SELECT COALESCE(MAX(sequence), 0) FROM culvert_writer", soci::into(sequence);
@@ -114,7 +114,7 @@ Outcome<Remembered> SqlStore::recall(std::span<const Subject> subjects) {
 
 Outcome<std::uint64_t> SqlStore::used_since(const Subject& subject, Seconds day) {
   long long used = 0;
-  const Outcome<> done = run("read", [&](soci::session& sql) {
+  const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
     const int kind = static_cast<int>(subject.kind), span = static_cast<int>(Span::day);
     sql << "SELECT CAST(COALESCE(SUM(h.up_bytes + h.down_bytes), 0) AS BIGINT) FROM "
            "culvert_history h JOIN culvert_subjects s ON s.id = h.subject WHERE s.kind = :kind "
@@ -141,7 +141,7 @@ Outcome<std::vector<HistorySum>> SqlStore::history(const HistoryQuery& query) {
       key, usage_sums("h"), static_cast<int>(query.kind), when,
       query.name.empty() ? "" : " AND (s.name = :name OR s.subject_key = :key)",
       query.group.empty() ? "" : " AND s.member_of = :member", key, key);
-  const Outcome<> done = run("read", [&](soci::session& sql) {
+  const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
     sums.clear();
     HistorySum row;
     UsageColumns usage;
@@ -175,7 +175,7 @@ Outcome<std::vector<HistorySum>> SqlStore::destinations(const DestinationQuery& 
       usage_sums("h"), query.from, query.until,
       query.name.empty() ? "" : " AND (s.name = :name OR s.subject_key = :key)",
       query.group.empty() ? "" : " AND s.member_of = :member", query.limit);
-  const Outcome<> done = run("read", [&](soci::session& sql) {
+  const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
     sums.clear();
     HistorySum row;
     UsageColumns usage;
@@ -201,7 +201,7 @@ Outcome<> SqlStore::each_record(const std::function<void(const StateRecord&)>& t
   const Outcome<std::vector<StoredPeer>> stored = peers();
   if (!stored) return stored.problem();
   for (const StoredPeer& peer : *stored) take(peer);
-  return run("read", [&](soci::session& sql) {
+  return run(Kind::read, "read", [&](soci::session& sql) {
     read_totals(sql, nullptr, [&](const TotalRow& row) { take(row); });
     read_quotas(sql, nullptr, [&](const QuotaRow& row) { take(row); });
     SubjectColumns subject;

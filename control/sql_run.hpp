@@ -16,7 +16,8 @@ namespace culvert::control {
 // `work` is given the session, between BEGIN and COMMIT. A database that turns out to be corrupt or
 // deleted is replaced by a new one, and the work is done again with that.
 template <class Work>
-Outcome<> SqlStore::run(const char* what, Work&& work, bool durable) {
+Outcome<> SqlStore::run(Kind kind, const char* what, Work&& work) {
+  const bool durable = kind == Kind::durable;
   for (bool again = true;; again = false) {
     try {
       if (sql_ != nullptr && again && access_ != Access::read && database_->is_gone())
@@ -28,9 +29,11 @@ Outcome<> SqlStore::run(const char* what, Work&& work, bool durable) {
       work(*sql_);
       *sql_ << "COMMIT";
       if (durable) database_->set_durable(*sql_, false);
-      trouble_.clear();
+      write_failed_ = write_failed_ && kind == Kind::read;
+      if (!write_failed_) trouble_.clear();
       return Nothing{};
     } catch (const std::exception& error) {
+      write_failed_ = write_failed_ || kind != Kind::read;
       Problem problem = failed(what, error);
       if (!again || access_ != Access::serve || !database_->is_corrupt(error)) return problem;
       if (!replace_corrupt(reason_of(error))) return problem;

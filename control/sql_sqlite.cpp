@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
+#include <optional>
 
 #include "control/sql_database.hpp"
 
@@ -31,6 +33,30 @@ void make_directories(const std::string& path) {
   }
 }
 
+// A database with a log (WAL) cannot be read where SQLite cannot make a file beside it; a copy can.
+class Copy {
+ public:
+  explicit Copy(const std::string& path) {
+    std::string name = (std::filesystem::temp_directory_path() / "culvert-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) fail(name, "cannot be made");
+    directory_ = name;
+    std::error_code none;
+    std::filesystem::copy_file(path, file(), none);
+    if (none) throw DatabaseError(fmt::format("{}: cannot be copied: {}", path, none.message()));
+    std::filesystem::copy_file(path + "-wal", file() + "-wal", none);
+  }
+  ~Copy() {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory_, ignored);
+  }
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+  std::string file() const { return directory_ + "/culvert.db"; }
+
+ private:
+  std::string directory_;
+};
+
 class Sqlite final : public Database {
  public:
   Sqlite(std::string path, Access access) : path_(std::move(path)), access_(access) {}
@@ -42,8 +68,9 @@ class Sqlite final : public Database {
   std::vector<std::string> integrity(soci::session& sql) override;
   std::string name() const override { return path_; }
   const char* begin() const override {
-    return access_ == Access::read ? "BEGIN" : "BEGIN IMMEDIATE";
+    return access_ == Access::read || read_only_ ? "BEGIN" : "BEGIN IMMEDIATE";
   }
+  bool read_only() const override { return read_only_; }
   const char* table_suffix() const override { return " WITHOUT ROWID"; }
   void set_durable(soci::session& sql, bool durable) override {
     sql << (durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
@@ -58,6 +85,8 @@ class Sqlite final : public Database {
 
   std::string path_;
   Access access_;
+  bool read_only_ = false;
+  std::optional<Copy> copy_;
   int owner_ =
       -1;  // a file of its own: closing any descriptor of the database's would end its locks
   struct stat opened_ {};
@@ -90,7 +119,10 @@ void Sqlite::claim() {
 }
 
 std::unique_ptr<soci::session> Sqlite::connect() {
-  if (access_ == Access::read) {
+  const std::string directory = path_.substr(0, path_.rfind('/') + 1) + ".";
+  read_only_ = ::access(path_.c_str(), R_OK) == 0 &&
+               (::access(path_.c_str(), W_OK) != 0 || ::access(directory.c_str(), W_OK) != 0);
+  if (access_ == Access::read || read_only_) {
     if (::access(path_.c_str(), R_OK) != 0) fail(path_, "cannot be read");
   } else {
     make_file();
@@ -98,10 +130,12 @@ std::unique_ptr<soci::session> Sqlite::connect() {
     if (struct stat status{}; ::stat(path_.c_str(), &status) == 0 && (status.st_mode & 077u) != 0)
       ::chmod(path_.c_str(), 0600);
   }
-  auto sql =
-      std::make_unique<soci::session>(*soci::factory_sqlite3(), fmt::format("db=\"{}\"", path_));
+  copy_.reset();
+  if (read_only_) copy_.emplace(path_);
+  auto sql = std::make_unique<soci::session>(
+      *soci::factory_sqlite3(), fmt::format("db=\"{}\"", copy_ ? copy_->file() : path_));
   *sql << "PRAGMA busy_timeout = 500";
-  if (access_ == Access::read) {
+  if (access_ == Access::read || read_only_) {
     *sql << "PRAGMA query_only = ON";
   } else {
     std::string mode;

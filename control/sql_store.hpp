@@ -32,8 +32,9 @@ class SqlStore final : public StateStore {
   std::string renewal() const override { return renewal_; }
 
  private:
+  enum class Kind : std::uint8_t { read, write, durable };
   template <class Work>
-  Outcome<> run(const char* what, Work&& work, bool durable = false);
+  Outcome<> run(Kind kind, const char* what, Work&& work);
   Problem failed(const char* what, const std::exception& error);
   void open_session();
   void begin_anew(const std::string& why);
@@ -54,7 +55,7 @@ class SqlStore final : public StateStore {
   std::unordered_map<std::string, Known> subjects_;  // by kind and key; empty after any fault
   std::string trouble_, renewal_;
   unsigned generation_ = 0;
-  bool fatal_ = false;
+  bool fatal_ = false, write_failed_ = false;  // a read that goes well does not end the latter
 };
 
 }  // namespace culvert::control

@@ -36,6 +36,11 @@ std::unique_ptr<Database> Database::of(const std::string& connection, StateStore
       "postgresql://KEY=VALUE ...");
 }
 
+std::string database_connection(const std::string& setting, const std::string& state_dir) {
+  if (!setting.empty() || state_dir.empty()) return setting;
+  return "sqlite3://" + state_dir + "/culvert.db";
+}
+
 Outcome<std::unique_ptr<StateStore>> StateStore::open(const std::string& connection,
                                                       Access access) try {
   auto store = std::make_unique<SqlStore>(Database::of(connection, access), access);
@@ -51,13 +56,13 @@ SqlStore::SqlStore(std::unique_ptr<Database> database, Access access)
     : database_(std::move(database)), access_(access) {}
 
 Outcome<> SqlStore::connect() {
-  return run("opened", [](soci::session&) {});
+  return run(Kind::read, "opened", [](soci::session&) {});
 }
 
 void SqlStore::open_session() {
   auto sql = database_->connect();
   const auto steps = schema_steps(database_->table_suffix());
-  if (access_ != Access::read) {
+  if (access_ != Access::read && !database_->read_only()) {
     migrate(*sql, database_->begin(), steps);
   } else if (const long long version = schema_version(*sql, false);
              version != static_cast<long long>(steps.size())) {
@@ -140,7 +145,7 @@ void SqlStore::write_peer(const StoredPeer& peer) {
 Outcome<std::vector<StoredPeer>> SqlStore::peers() {
   std::vector<StoredPeer> peers;
   std::size_t wrong = 0;
-  const Outcome<> done = run("read", [&](soci::session& sql) {
+  const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
     peers.clear();
     std::string key, name, definition;
     soci::statement rows =
@@ -162,18 +167,14 @@ Outcome<std::vector<StoredPeer>> SqlStore::peers() {
 }
 
 Outcome<> SqlStore::put_peer(const StoredPeer& peer) {
-  return run(
-      "written", [&](soci::session&) { write_peer(peer); }, true);
+  return run(Kind::durable, "written", [&](soci::session&) { write_peer(peer); });
 }
 
 Outcome<> SqlStore::remove_peer(const wg::PublicKey& key) {
   const std::string text = key.to_string();
-  return run(
-      "written",
-      [&](soci::session& sql) {
-        sql << "DELETE FROM culvert_peers WHERE public_key = :key", soci::use(text, "key");
-      },
-      true);
+  return run(Kind::durable, "written", [&](soci::session& sql) {
+    sql << "DELETE FROM culvert_peers WHERE public_key = :key", soci::use(text, "key");
+  });
 }
 
 Outcome<std::vector<std::string>> SqlStore::check() {
@@ -187,7 +188,8 @@ Outcome<std::vector<std::string>> SqlStore::check() {
     found.push_back(reason_of(error));
     return found;
   }
-  const Outcome<> done = run("checked", [&](soci::session& sql) { find_implausible(sql, found); });
+  const Outcome<> done =
+      run(Kind::read, "checked", [&](soci::session& sql) { find_implausible(sql, found); });
   if (!done) return done.problem();
   return found;
 }

@@ -116,6 +116,9 @@ struct Retention {
 
 using StateRecord = std::variant<StoredPeer, TotalRow, QuotaRow, HistoryRow, DestinationRow>;
 
+// accounting.database, else SQLite in the state directory; "" = nothing persists.
+std::string database_connection(const std::string& setting, const std::string& state_dir);
+
 class StateStore {
  public:
   enum class Access : std::uint8_t {

@@ -42,7 +42,7 @@ void check_peers(const std::string& connection) {
   CHECK(peers[1].definition == odd);
   need(store->remove_peer(key_of(1)));
   need(store->remove_peer(key_of(9)));
-  CHECK(need(open(connection)->peers()).size() == 1);
+  CHECK(need(store->peers()).size() == 1);
 }
 
 void check_batches(const std::string& connection) {
