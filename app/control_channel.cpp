@@ -2,13 +2,41 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <system_error>
+
+#include "base/secret.hpp"
 
 namespace culvert::app {
 
 using boost::asio::posix::descriptor_base;
 using boost::system::error_code;
+
+namespace {
+
+void wipe(std::span<char> text) noexcept {
+  base::wipe(std::as_writable_bytes(text));
+}
+
+}  // namespace
+
+void WipedText::append(std::string_view more) {
+  if (text_.size() + more.size() > text_.capacity()) {
+    std::string larger;
+    larger.reserve(2 * size() + more.size());
+    larger.append(view());
+    drop(size());
+    text_.swap(larger);
+  }
+  text_.append(more);
+}
+
+void WipedText::drop(std::size_t from_front) noexcept {
+  wipe(std::span(text_).subspan(begin_, from_front));
+  begin_ += from_front;
+  if (begin_ == text_.size()) text_.clear(), begin_ = 0;
+}
 
 std::pair<Descriptor, Descriptor> ControlChannel::make_pair() {
   int ends[2];
@@ -18,25 +46,32 @@ std::pair<Descriptor, Descriptor> ControlChannel::make_pair() {
 }
 
 std::shared_ptr<ControlChannel> ControlChannel::start(boost::asio::io_context& io,
-                                                      Descriptor socket, OnMessage on_message,
+                                                      Descriptor socket, Bounds bounds,
+                                                      OnLine on_line,
                                                       OnClosed on_closed) {
-  std::shared_ptr<ControlChannel> channel(
-      new ControlChannel(io, std::move(socket), std::move(on_message), std::move(on_closed)));
+  std::shared_ptr<ControlChannel> channel(new ControlChannel(
+      io, std::move(socket), bounds, std::move(on_line), std::move(on_closed)));
   channel->wait_readable();
   return channel;
 }
 
-ControlChannel::ControlChannel(boost::asio::io_context& io, Descriptor socket, OnMessage on_message,
-                               OnClosed on_closed)
+ControlChannel::ControlChannel(boost::asio::io_context& io, Descriptor socket, Bounds bounds,
+                               OnLine on_line, OnClosed on_closed)
     : socket_(io, socket.release()),
-      on_message_(std::move(on_message)),
+      bounds_(bounds),
+      on_line_(std::move(on_line)),
       on_closed_(std::move(on_closed)) {}
 
-bool ControlChannel::send(const ControlMessage& message) {
-  if (closed_ || unsent_.size() > max_unsent) return false;
-  unsent_ += to_line(message);
+bool ControlChannel::send(std::string_view line) {
+  if (closed_ || unsent_.size() > bounds_.unsent) return false;
+  unsent_.append(line);
   if (!writing_) write_some();
   return true;
+}
+
+void ControlChannel::hold(bool held) {
+  held_ = held;
+  if (!held_ && !reading_ && !closed_) wait_readable();
 }
 
 void ControlChannel::close() noexcept {
@@ -46,7 +81,9 @@ void ControlChannel::close() noexcept {
 }
 
 void ControlChannel::wait_readable() {
+  reading_ = true;
   socket_.async_wait(descriptor_base::wait_read, [self = shared_from_this()](error_code error) {
+    self->reading_ = false;
     if (!error && !self->closed_) self->read_some();
   });
 }
@@ -60,33 +97,39 @@ void ControlChannel::wait_writable() {
 }
 
 void ControlChannel::read_some() {
+  if (held_) return;
   std::array<char, 16 << 10> buffer;
   const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return wait_readable();
   if (n <= 0) return fail();
-  unread_.append(buffer.data(), std::size_t(n));
+  unread_.append({buffer.data(), std::size_t(n)});
+  wipe(std::span(buffer).first(std::size_t(n)));
   if (!deliver_lines()) return fail();
-  if (!closed_) wait_readable();
+  if (!closed_ && !held_ && !reading_) wait_readable();
 }
 
 bool ControlChannel::deliver_lines() {
-  std::size_t begin = 0;
-  for (std::size_t end; !closed_ && (end = unread_.find('\n', begin)) != std::string::npos;
-       begin = end + 1) {
-    const auto message = parse_line(std::string_view(unread_).substr(begin, end - begin));
-    if (!message) return false;
-    on_message_(*message);
+  for (std::size_t end;
+       !closed_ && (end = unread_.view().find('\n', searched_)) != std::string_view::npos;) {
+    std::string line(unread_.view().substr(0, end));
+    unread_.drop(end + 1);
+    searched_ = 0;
+    const bool good = on_line_(line);
+    wipe(line);
+    if (!good) return false;
   }
-  unread_.erase(0, begin);
-  return unread_.size() <= max_line;
+  searched_ = unread_.size();
+  return unread_.size() <= bounds_.line;
 }
 
 void ControlChannel::write_some() {
+  const std::string_view unsent = unsent_.view();
   const ssize_t n =
-      ::send(socket_.native_handle(), unsent_.data(), unsent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (n > 0) unsent_.erase(0, std::size_t(n));
-  if (n < 0 && errno != EAGAIN && errno != EINTR) return unsent_.clear();  // reading sees the end
-  if (!unsent_.empty()) wait_writable();
+      ::send(socket_.native_handle(), unsent.data(), unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n > 0) unsent_.drop(std::size_t(n));
+  if (n < 0 && errno != EAGAIN && errno != EINTR)
+    return unsent_.drop(unsent_.size());  // reading sees the end
+  if (unsent_.size() != 0) wait_writable();
 }
 
 void ControlChannel::fail() {

@@ -1,13 +1,15 @@
 #include "app/control_message.hpp"
 
-#include <nlohmann/json.hpp>
+#include <array>
+
+#include "app/message_json.hpp"
 
 namespace culvert::app {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t max_text = 500;
+using proxy::FlowRecord;
+using proxy::FlowTraffic;
 
 json path_fields(std::string_view event, std::uint32_t peer, const wg::Path& path) {
   return {{"event", event},
@@ -15,6 +17,17 @@ json path_fields(std::string_view event, std::uint32_t peer, const wg::Path& pat
           {"remote", path.remote.to_string()},
           {"local", path.local ? path.local.to_string() : ""},
           {"interface", path.interface}};
+}
+
+// A list, for it is said thousands of times: the numbers in this order, then the two endpoints.
+constexpr std::size_t flow_numbers = 14;
+
+json flow_fields(const FlowRecord& flow) {
+  return json::array({flow.id, flow.peer, std::uint64_t(flow.end), std::uint64_t(flow.state),
+                      std::uint64_t(flow.forward), std::uint64_t(flow.key.protocol),
+                      std::uint64_t(flow.started), std::uint64_t(flow.last), flow.up.packets,
+                      flow.up.bytes, flow.up.payload, flow.down.packets, flow.down.bytes,
+                      flow.down.payload, flow.key.client.to_string(), flow.key.server.to_string()});
 }
 
 struct ToJson {
@@ -25,31 +38,21 @@ struct ToJson {
   json operator()(const PeerUp& m) const { return path_fields("peer_up", m.peer, m.path); }
   json operator()(const PeerMoved& m) const { return path_fields("peer_moved", m.peer, m.path); }
   json operator()(const PeerDown& m) const { return {{"event", "peer_down"}, {"peer", m.peer}}; }
-  json operator()(const Stop&) const { return {{"command", "stop"}}; }
+  json operator()(const Done& m) const {
+    return {{"event", "done"}, {"order", m.order}, {"error", m.error}};
+  }
+  json operator()(const FlowList& m) const {
+    json flows = json::array();
+    for (const FlowRecord& flow : m.flows) flows.push_back(flow_fields(flow));
+    return {{"event", "flows"}, {"order", m.order}, {"flows", std::move(flows)}};
+  }
 };
-
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_string()) return {};
-  std::string text = found->get<std::string>().substr(0, max_text);
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return text;
-}
-
-std::optional<std::uint32_t> number_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_unsigned()) return std::nullopt;
-  const auto value = found->get<std::uint64_t>();
-  if (value > UINT32_MAX) return std::nullopt;
-  return std::uint32_t(value);
-}
 
 std::optional<wg::Path> path_of(const json& object) {
   const auto remote = base::Endpoint::parse(text_of(object, "remote"));
-  const auto interface = number_of(object, "interface");
+  const auto interface = number_of(object, "interface", UINT32_MAX);
   if (!remote || !interface) return std::nullopt;
-  wg::Path path{*remote, {}, *interface};
+  wg::Path path{*remote, {}, std::uint32_t(*interface)};
   if (const std::string local = text_of(object, "local"); !local.empty()) {
     const auto address = base::IpAddress::parse(local);
     if (!address || address->family() != remote->address.family()) return std::nullopt;
@@ -58,31 +61,98 @@ std::optional<wg::Path> path_of(const json& object) {
   return path;
 }
 
+std::optional<base::Endpoint> endpoint_of(const json& value) {
+  if (!value.is_string()) return std::nullopt;
+  return base::Endpoint::parse(value.get_ref<const std::string&>());
+}
+
+bool is_protocol(std::uint64_t number) noexcept {
+  using base::Protocol;
+  for (const Protocol known : {Protocol::icmp, Protocol::tcp, Protocol::udp, Protocol::icmp6})
+    if (number == std::uint64_t(known)) return true;
+  return false;
+}
+
+std::optional<FlowRecord> flow_of(const json& list) {
+  if (!list.is_array() || list.size() != flow_numbers + 2) return std::nullopt;
+  std::array<std::uint64_t, flow_numbers> n;
+  for (std::size_t i = 0; i < n.size(); ++i) {
+    const auto number = number_of(list[i]);
+    if (!number) return std::nullopt;
+    n[i] = *number;
+  }
+  const auto client = endpoint_of(list[flow_numbers]), server = endpoint_of(list[flow_numbers + 1]);
+  if (!client || !server || n[1] > UINT32_MAX || n[2] > std::uint64_t(FlowRecord::End::lack) ||
+      n[3] > std::uint64_t(FlowRecord::State::closed) || n[4] > 1 || !is_protocol(n[5]) ||
+      n[6] > INT64_MAX || n[7] > INT64_MAX)
+    return std::nullopt;
+  return FlowRecord{.id = n[0],
+                    .peer = std::uint32_t(n[1]),
+                    .end = FlowRecord::End(n[2]),
+                    .state = FlowRecord::State(n[3]),
+                    .forward = n[4] != 0,
+                    .key = {*client, *server, base::Protocol(n[5])},
+                    .started = std::int64_t(n[6]),
+                    .last = std::int64_t(n[7]),
+                    .up = {n[8], n[9], n[10]},
+                    .down = {n[11], n[12], n[13]}};
+}
+
+std::optional<ControlMessage> parse_answer(const std::string& event, const json& object) {
+  const auto order = number_of(object, "order");
+  if (!order) return std::nullopt;
+  if (event == "done") return Done{*order, text_of(object, "error")};
+  const json* list = list_of(object, "flows");
+  if (!list) return std::nullopt;
+  FlowList answer{*order, {}};
+  for (const json& each : *list) {
+    const auto flow = flow_of(each);
+    if (!flow) return std::nullopt;
+    answer.flows.push_back(*flow);
+  }
+  return answer;
+}
+
 std::optional<ControlMessage> parse_event(const std::string& event, const json& object) {
   if (event == "ready")
     return Ready{text_of(object, "gso"), text_of(object, "gro"), text_of(object, "sandbox")};
   if (event == "failed") return Failed{text_of(object, "error")};
-  const auto peer = number_of(object, "peer");
+  if (event == "done" || event == "flows") return parse_answer(event, object);
+  const auto peer = number_of(object, "peer", UINT32_MAX);
   if (!peer) return std::nullopt;
-  if (event == "peer_down") return PeerDown{*peer};
+  if (event == "peer_down") return PeerDown{std::uint32_t(*peer)};
   const auto path = path_of(object);
   if (!path) return std::nullopt;
-  if (event == "peer_up") return PeerUp{*peer, *path};
-  if (event == "peer_moved") return PeerMoved{*peer, *path};
+  if (event == "peer_up") return PeerUp{std::uint32_t(*peer), *path};
+  if (event == "peer_moved") return PeerMoved{std::uint32_t(*peer), *path};
   return std::nullopt;
+}
+
+bool same(const FlowTraffic& a, const FlowTraffic& b) noexcept {
+  return a.packets == b.packets && a.bytes == b.bytes && a.payload == b.payload;
+}
+
+bool same(const FlowRecord& a, const FlowRecord& b) noexcept {
+  return a.id == b.id && a.peer == b.peer && a.end == b.end && a.state == b.state &&
+         a.forward == b.forward && a.key == b.key && a.started == b.started && a.last == b.last &&
+         same(a.up, b.up) && same(a.down, b.down);
 }
 
 }  // namespace
 
+bool operator==(const FlowList& a, const FlowList& b) {
+  return a.order == b.order &&
+         std::ranges::equal(a.flows, b.flows,
+                            [](const auto& one, const auto& two) { return same(one, two); });
+}
+
 std::string to_line(const ControlMessage& message) {
-  // Text that is not UTF-8 is replaced, so that dump() cannot throw.
-  return std::visit(ToJson{}, message).dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+  return line_of(std::visit(ToJson{}, message));
 }
 
 std::optional<ControlMessage> parse_line(std::string_view line) {
   const json object = json::parse(line, nullptr, false);
   if (!object.is_object()) return std::nullopt;
-  if (text_of(object, "command") == "stop") return Stop{};
   return parse_event(text_of(object, "event"), object);
 }
 

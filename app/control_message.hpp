@@ -1,5 +1,5 @@
-// What the supervisor and a worker tell each other: one JSON object a line. The supervisor treats
-// what a worker says as it treats a stranger's: a worker reads hostile packets.
+// What a worker tells the supervisor: one JSON object a line. The supervisor treats it as it treats
+// a stranger's word: a worker reads hostile packets.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,13 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
+#include "proxy/flow_record.hpp"
 #include "wg/outbox.hpp"
 
 namespace culvert::app {
 
-// Worker to supervisor.
 struct Ready {  // its part of the start-up log
   std::string gso, gro, sandbox;
   friend bool operator==(const Ready&, const Ready&) = default;
@@ -22,7 +23,7 @@ struct Failed {  // it could not start, and ends
   friend bool operator==(const Failed&, const Failed&) = default;
 };
 struct PeerUp {            // the tunnel stands
-  std::uint32_t peer = 0;  // its place in the configuration
+  std::uint32_t peer = 0;  // its slot
   wg::Path path;
   friend bool operator==(const PeerUp&, const PeerUp&) = default;
 };
@@ -35,12 +36,18 @@ struct PeerDown {  // its keys are gone
   std::uint32_t peer = 0;
   friend bool operator==(const PeerDown&, const PeerDown&) = default;
 };
-// Supervisor to worker.
-struct Stop {
-  friend bool operator==(const Stop&, const Stop&) = default;
+struct Done {  // an order was carried out, or why it was not
+  std::uint64_t order = 0;
+  std::string error;
+  friend bool operator==(const Done&, const Done&) = default;
+};
+struct FlowList {  // a part of the answer to an order; Done follows the last
+  std::uint64_t order = 0;
+  std::vector<proxy::FlowRecord> flows;
+  friend bool operator==(const FlowList&, const FlowList&);
 };
 
-using ControlMessage = std::variant<Ready, Failed, PeerUp, PeerMoved, PeerDown, Stop>;
+using ControlMessage = std::variant<Ready, Failed, PeerUp, PeerMoved, PeerDown, Done, FlowList>;
 
 // One line, with its newline.
 std::string to_line(const ControlMessage& message);

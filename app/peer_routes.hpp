@@ -12,7 +12,7 @@
 namespace culvert::app {
 
 struct PeerRoute {
-  std::uint32_t peer = 0;  // its place in the configuration
+  std::uint32_t peer = 0;  // its slot
   unsigned worker = 0;     // its owner
   friend bool operator==(const PeerRoute&, const PeerRoute&) = default;
 };
@@ -21,6 +21,9 @@ class PeerRoutes {
  public:
   // A prefix that is there already moves to the new peer, as allowed IPs do.
   void add(const base::Prefix& prefix, PeerRoute route);
+  // Nothing happens if `peer` is not the one that holds it.
+  void remove(const base::Prefix& prefix, std::uint32_t peer) noexcept;
+  std::optional<PeerRoute> holder(const base::Prefix& prefix) const noexcept;
   // By longest prefix: one look-up for each length in use.
   std::optional<PeerRoute> find(const base::IpAddress& address) const noexcept;
 
@@ -32,6 +35,9 @@ class PeerRoutes {
   using Family = std::vector<OfLength>;  // longest first
 
   Family& family_of(const base::IpAddress& address) noexcept { return address.is_v4() ? v4_ : v6_; }
+  const Family& family_of(const base::IpAddress& address) const noexcept {
+    return address.is_v4() ? v4_ : v6_;
+  }
   Family v4_, v6_;
 };
 

@@ -61,6 +61,11 @@ void set_up(Level level, Format format, std::string_view tag) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_level(Level level) noexcept {
+  spdlog::default_logger_raw()->set_level(to_spdlog(level));
+  current = level;
+}
+
 bool enabled(Level level) noexcept { return level >= current && current != Level::off; }
 
 void write(Level level, std::string_view message) noexcept try {

@@ -88,6 +88,30 @@ void Device::set_path(PeerId id, const Path& path, bool initiate, base::Time now
   if (initiate) peer->want_handshake(now);
 }
 
+void Device::set_preshared_key(PeerId id, PresharedKey key) noexcept {
+  if (Peer* const peer = impl_->peer(id)) peer->set_preshared_key(std::move(key));
+}
+
+void Device::set_persistent_keepalive(PeerId id, std::chrono::seconds interval,
+                                      base::Time now) noexcept {
+  impl_->now = now;
+  if (Peer* const peer = impl_->peer(id)) peer->set_persistent_keepalive(interval, now);
+}
+
+void Device::set_endpoint(PeerId id, const base::Endpoint& endpoint) noexcept {
+  if (Peer* const peer = impl_->peer(id)) peer->set_path({endpoint, {}, 0});
+}
+
+bool Device::add_allowed_ip(PeerId id, const base::Prefix& prefix) {
+  Peer* const peer = impl_->peer(id);
+  return peer && impl_->shared.allowed_ips.insert(prefix, peer->routes());
+}
+
+bool Device::remove_allowed_ip(PeerId id, const base::Prefix& prefix) noexcept {
+  Peer* const peer = impl_->peer(id);
+  return peer && impl_->shared.allowed_ips.remove(prefix, peer->routes());
+}
+
 void Device::reset_timestamp(PeerId id) noexcept {
   if (Peer* const peer = impl_->peer(id)) peer->forget_stamp();
 }

@@ -89,6 +89,19 @@ class Device {
   // Where the peer was last seen (after a worker's restart); with `initiate`, starts a handshake.
   void set_path(PeerId peer, const Path& path, bool initiate, base::Time now) noexcept;
 
+  // Changes of a peer that is there; none touches its sessions. A preshared key (zeros = none) holds
+  // from the next handshake on.
+  void set_preshared_key(PeerId peer, PresharedKey key) noexcept;
+  // Turned on (from 0), it sends one packet at once, and shakes hands for it if it must.
+  void set_persistent_keepalive(PeerId peer, std::chrono::seconds interval, base::Time now) noexcept;
+  // Where packets for the peer go from now on, until it is heard from elsewhere.
+  void set_endpoint(PeerId peer, const base::Endpoint& endpoint) noexcept;
+  // A prefix that another peer holds moves to this one. False if there is no room for it, or no such
+  // peer.
+  bool add_allowed_ip(PeerId peer, const base::Prefix& prefix);
+  // False if this peer does not hold it.
+  bool remove_allowed_ip(PeerId peer, const base::Prefix& prefix) noexcept;
+
   // Accepts any timestamp in the peer's next handshake: for a peer whose clock was once far ahead
   // (CVE-2021-46873).
   void reset_timestamp(PeerId peer) noexcept;

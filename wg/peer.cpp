@@ -42,6 +42,12 @@ PeerStatus Peer::status(base::Time now) const noexcept {
   return status;
 }
 
+void Peer::set_persistent_keepalive(std::chrono::seconds interval, base::Time now) noexcept {
+  const bool turned_on = timers_.set_persistent(interval, now);
+  if (turned_on && path_ && remote_.static_static) timers_.start_persistent(now);
+  reschedule();
+}
+
 bool Peer::holds_source(const base::IpAddress& source) noexcept {
   // Most packets of a peer have the source of the one before.
   const std::uint64_t generation = shared_.allowed_ips.generation();

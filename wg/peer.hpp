@@ -60,6 +60,8 @@ class Peer {
   // One inner packet to the peer, now or when there is a session.
   std::optional<base::Drop> send(const base::Pieces& packet, base::Time now) noexcept;
   void set_path(const Path& path) noexcept { path_ = path; }
+  void set_preshared_key(PresharedKey key) noexcept { remote_.preshared_key = std::move(key); }
+  void set_persistent_keepalive(std::chrono::seconds interval, base::Time now) noexcept;
   void want_handshake(base::Time now) noexcept;
   void run_timers(base::Time now) noexcept;
   void forget_stamp() noexcept { newest_received_stamp_ = {}; }

@@ -42,6 +42,16 @@ void Timers::start_persistent(Time now) noexcept {
   if (persistent_interval_.count() != 0) persistent_ = now;
 }
 
+bool Timers::set_persistent(std::chrono::seconds interval, Time now) noexcept {
+  const bool was_on = std::exchange(persistent_interval_, interval).count() != 0;
+  const bool is_on = interval.count() != 0;
+  if (!is_on)
+    persistent_ = base::never;
+  else if (persistent_ != base::never)
+    persistent_ = std::min(persistent_, now + interval);
+  return is_on && !was_on;
+}
+
 void Timers::stop() noexcept {
   *this = Timers(persistent_interval_);
 }

@@ -43,6 +43,8 @@ class Timers {
   [[nodiscard]] bool last_minute_handshake() noexcept;
 
   void start_persistent(Time now) noexcept;  // the first packet at once
+  // True if it was off and is on now. A packet that waits comes no later than the new interval says.
+  [[nodiscard]] bool set_persistent(std::chrono::seconds interval, Time now) noexcept;
   void stop() noexcept;                      // forgets everything
 
   // Set bits of what is due now; those timers are off then, until an event starts them again.

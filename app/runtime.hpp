@@ -1,0 +1,36 @@
+// Runtime: everything a worker is made from. The supervisor keeps it current, so that a worker that
+// is forked at any time starts with what holds now.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/group_places.hpp"
+#include "app/inbox.hpp"
+#include "app/listeners.hpp"
+#include "app/registry.hpp"
+#include "app/rule_numbers.hpp"
+#include "app/shared_state.hpp"
+
+namespace culvert::app {
+
+struct Runtime {
+  std::unique_ptr<Config> config;  // its peers and groups are below
+  unsigned workers = 1;
+  std::size_t file_limit = 0;
+  SharedState shared;
+  Registry registry;
+  GroupPlaces groups;
+  RuleNumbers rules;
+  TunnelSockets sockets;
+  std::vector<ForwardSocket> forwards;
+  Inboxes inboxes;
+};
+
+// What the workers read of a policy in the shared memory: rates, and the group whose rates hold as
+// well. Quotas and stops are the ledger's to write.
+void write_controls(Runtime& runtime, std::uint32_t slot);
+void write_group_controls(Runtime& runtime);
+
+}  // namespace culvert::app
