@@ -55,7 +55,8 @@ void add_run_commands(CLI::App& app, Action& action, RunServer run_server) {
   add_options(*run, *options, "configuration, TOML or wg-quick; left out: the WG_* environment");
   run->callback([&action, options, run_server = std::move(run_server)] {
     action = [options, run_server] {
-      return run_server(require_config(load(*options, true), true));
+      const auto again = [options] { return load(*options, true); };
+      return run_server(require_config(again(), true), again);
     };
   });
   CLI::App* checked = app.add_subcommand("check", "check a configuration and name every mistake");

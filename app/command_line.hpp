@@ -10,7 +10,7 @@
 namespace culvert::app {
 
 // What `run` does with a configuration that was checked: run_server() of app/run.hpp.
-using RunServer = std::function<int(std::unique_ptr<Config>)>;
+using RunServer = std::function<int(std::unique_ptr<Config>, std::function<Loaded()> load_again)>;
 
 int run_command_line(int argc, const char* const* argv, const RunServer& run);
 

@@ -109,16 +109,23 @@ base::Result<bool> only_peer_differs(const std::string& before, const std::strin
 }
 
 base::Result<std::vector<base::Prefix>> free_addresses(const Config& config) {
+  std::vector<base::Prefix> held;
+  for (const PeerEntry& peer : config.peers)
+    held.insert(held.end(), peer.allowed_ips.begin(), peer.allowed_ips.end());
+  return free_addresses(config.address, held);
+}
+
+base::Result<std::vector<base::Prefix>> free_addresses(const std::vector<Config::Address>& all_own,
+                                                       const std::vector<base::Prefix>& held) {
   std::set<base::IpAddress> taken;
   std::vector<base::Prefix> networks;  // of peers, larger than one address
-  for (const PeerEntry& peer : config.peers)
-    for (const base::Prefix& prefix : peer.allowed_ips)
-      if (prefix.length() == prefix.address().bits())
-        taken.insert(prefix.address());
-      else if (prefix.length() != 0)
-        networks.push_back(prefix);
+  for (const base::Prefix& prefix : held)
+    if (prefix.length() == prefix.address().bits())
+      taken.insert(prefix.address());
+    else if (prefix.length() != 0)
+      networks.push_back(prefix);
   std::vector<base::Prefix> out;
-  for (const Config::Address& own : config.address) {
+  for (const Config::Address& own : all_own) {
     base::IpAddress address = own.network.address();
     bool found = false;
     for (int i = 0; i < longest_search && !found; ++i) {

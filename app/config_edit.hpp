@@ -30,5 +30,8 @@ base::Result<bool> only_peer_differs(const std::string& before, const std::strin
 // The first address of each of the server's networks that neither it nor a peer has, as /32 and
 // /128.
 base::Result<std::vector<base::Prefix>> free_addresses(const Config& config);
+// The same, where peers hold `held`.
+base::Result<std::vector<base::Prefix>> free_addresses(const std::vector<Config::Address>& own,
+                                                       const std::vector<base::Prefix>& held);
 
 }  // namespace culvert::app

@@ -75,12 +75,17 @@ int TunnelSockets::of(unsigned worker, base::IpAddress::Family family) const noe
 }
 
 TunnelSockets open_tunnel_sockets(const Config& config, unsigned workers) {
+  return open_tunnel_sockets(config, config.listen, workers);
+}
+
+TunnelSockets open_tunnel_sockets(const Config& config, const std::vector<base::Endpoint>& all,
+                                  unsigned workers) {
   const bool both_wildcards =
-      config.listen.size() == 2 && std::ranges::all_of(config.listen, [](const auto& listen) {
+      all.size() == 2 && std::ranges::all_of(all, [](const auto& listen) {
         return listen.address.is_unspecified();
       });
   TunnelSockets opened;
-  for (base::Endpoint listen : config.listen) try {
+  for (base::Endpoint listen : all) try {
       if (listen.port == 0 && !opened.groups.empty()) listen.port = opened.groups[0].local.port;
       opened.groups.push_back(open_group(listen, workers));
       if (workers > 1 && !opened.groups.back().steered)

@@ -26,6 +26,9 @@ struct TunnelSockets {
 // Throws std::runtime_error in words for the operator. Where the list is both wildcards and the
 // host has no IPv6 (or no IPv4), that one is left out with a warning.
 TunnelSockets open_tunnel_sockets(const Config& config, unsigned workers);
+// The same for another list of addresses.
+TunnelSockets open_tunnel_sockets(const Config& config, const std::vector<base::Endpoint>& listen,
+                                  unsigned workers);
 
 struct ForwardSocket {
   ForwardEntry entry;

@@ -169,7 +169,6 @@ struct ToJson {
             {"limits", limits_list(o.limits)},
             {"allow", rules_list(o.egress.allow)},
             {"deny", rules_list(o.egress.deny)},
-            {"refuse_with_icmp", o.refuse_with_icmp},
             {"log_level", std::uint64_t(o.log_level)}};
   }
   json operator()(const ListFlows& o) const {
@@ -248,13 +247,11 @@ What read_forget(const json& object) {
 
 What read_globals(const json& object) {
   ChangeGlobals change;
-  const auto icmp = flag_of(object, "refuse_with_icmp");
   const auto level = number_of(object, "log_level", std::uint64_t(base::log::Level::off));
-  if (!icmp || !level || !read_limits(object, change.limits) ||
+  if (!level || !read_limits(object, change.limits) ||
       !read_rules(object, "allow", change.egress.allow) ||
       !read_rules(object, "deny", change.egress.deny))
     return std::nullopt;
-  change.refuse_with_icmp = *icmp;
   change.log_level = base::log::Level(*level);
   return change;
 }

@@ -81,7 +81,6 @@ struct ForgetRules {
 struct ChangeGlobals {
   proxy::Limits limits;  // of the whole server: the worker takes its share
   proxy::EgressRules egress;
-  bool refuse_with_icmp = false;
   base::log::Level log_level = base::log::Level::info;
 };
 

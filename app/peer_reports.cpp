@@ -29,6 +29,11 @@ void PeerReports::moved(std::uint32_t peer, const wg::Path& path) noexcept {
   wait(peer);
 }
 
+void PeerReports::forget(std::uint32_t peer) noexcept {
+  if (peers_[peer].waiting) std::erase(waiting_, peer);
+  peers_[peer] = {};
+}
+
 const std::optional<wg::Path>& PeerReports::path_of(std::uint32_t peer) const noexcept {
   return peers_[peer].path;
 }

@@ -16,11 +16,18 @@ class PeerReports {
   using Send = std::function<bool(const ControlMessage& message)>;
   static constexpr base::Duration move_interval = std::chrono::seconds(1);
 
-  explicit PeerReports(std::size_t peers) : peers_(peers) { waiting_.reserve(peers); }
+  // Room for slots 0 to `slots` - 1, and for more later.
+  explicit PeerReports(std::size_t slots) { make_room(slots); }
+  void make_room(std::size_t slots) {
+    if (slots <= peers_.size()) return;
+    peers_.resize(slots);
+    waiting_.reserve(peers_.capacity());
+  }
 
   void up(std::uint32_t peer) noexcept;
   void down(std::uint32_t peer) noexcept;
   void moved(std::uint32_t peer, const wg::Path& path) noexcept;
+  void forget(std::uint32_t peer) noexcept;  // it is gone: nothing more is said of it
   const std::optional<wg::Path>& path_of(std::uint32_t peer) const noexcept;
 
   void flush(const Send& send, base::Time now);

@@ -1,6 +1,67 @@
 #include "app/runtime.hpp"
 
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "app/sandbox.hpp"
+#include "wg/aead.hpp"
+#include "wg/crypto.hpp"
+
 namespace culvert::app {
+namespace {
+
+// The receiver index has one byte for the worker.
+constexpr unsigned max_workers = 256;
+
+unsigned worker_count(const Config& config) {
+  if (config.workers > 0) return std::min(config.workers, max_workers);
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (::sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  return std::clamp(unsigned(CPU_COUNT(&cores)), 1u, max_workers);
+}
+
+void prepare_keys(Config& config) {
+  // Best effort: the limit of locked memory may be zero.
+  ::mlock(&config.private_key, sizeof config.private_key);
+  wg::init_crypto();
+  if (!wg::set_aead(config.aead))
+    throw std::runtime_error("server.aead: " + config.aead + " is not to be had on this machine");
+}
+
+std::unique_ptr<Config> prepare(std::unique_ptr<Config> config) {
+  harden_process();
+  prepare_keys(*config);
+  if (config->groups.size() > SharedState::group_capacity)
+    throw std::runtime_error("there are " + std::to_string(config->groups.size()) +
+                             " groups, expected at most " +
+                             std::to_string(SharedState::group_capacity));
+  return config;
+}
+
+// Of the file's peers, for who owns the clients behind forwards.
+PeerRoutes routes_of(const Config& config, unsigned workers) {
+  PeerRoutes routes;
+  for (const PeerEntry& peer : config.peers)
+    for (const base::Prefix& prefix : peer.allowed_ips)
+      routes.add(prefix, {0, wg::owner_of(peer.public_key, workers)});
+  return routes;
+}
+
+}  // namespace
+
+Runtime::Runtime(std::unique_ptr<Config> loaded, std::size_t more_peers)
+    : config(prepare(std::move(loaded))),
+      workers(worker_count(*config)),
+      file_limit(raise_file_limit()),
+      shared(workers, config->peers.size() + more_peers),
+      registry(shared.peer_capacity(), workers),
+      sockets(open_tunnel_sockets(*config, workers)),
+      forwards(open_forwards(*config, routes_of(*config, workers))),
+      inboxes(workers) {}
 
 void write_controls(Runtime& runtime, std::uint32_t slot) {
   const control::PeerEntry& entry = runtime.registry.at(slot)->entry;

@@ -16,9 +16,13 @@
 namespace culvert::app {
 
 struct Runtime {
-  std::unique_ptr<Config> config;  // its peers and groups are below
-  unsigned workers = 1;
-  std::size_t file_limit = 0;
+  // Opens the sockets and maps the memory, with room for `more_peers` than the file has. Throws
+  // std::exception in words for the operator.
+  Runtime(std::unique_ptr<Config> config, std::size_t more_peers);
+
+  std::unique_ptr<Config> config;  // its peers go to the registry
+  unsigned workers;
+  std::size_t file_limit;
   SharedState shared;
   Registry registry;
   GroupPlaces groups;

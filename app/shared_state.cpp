@@ -9,9 +9,14 @@
 #include "base/assert.hpp"
 
 namespace culvert::app {
+namespace {
+
+constexpr std::size_t least_room = 65536;
+
+}  // namespace
 
 SharedState::SharedState(std::size_t workers, std::size_t peers) {
-  const std::size_t room = std::max<std::size_t>(1024, peers * 2);
+  const std::size_t room = std::max<std::size_t>(least_room, peers * 2);
   bytes_ = workers * sizeof(WorkerSlot) + room * sizeof(PeerSlot) +
            group_capacity * sizeof(base::GroupControls);
   memory_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
@@ -49,6 +54,16 @@ base::PeerCounters& SharedState::peer(std::size_t slot) noexcept {
 base::PeerControls& SharedState::controls(std::size_t slot) noexcept {
   BASE_ASSERT(slot < peers_.size());
   return peers_[slot].controls;
+}
+
+void SharedState::clear_peer(std::size_t slot) noexcept {
+  BASE_ASSERT(slot < peers_.size());
+  new (&peers_[slot]) PeerSlot{};
+}
+
+void SharedState::clear_group(std::size_t place) noexcept {
+  BASE_ASSERT(place < groups_.size());
+  new (&groups_[place]) base::GroupControls{};
 }
 
 void reset_gauges(base::WorkerCounters& counters) noexcept {

@@ -14,7 +14,7 @@ namespace culvert::app {
 
 class SharedState {
  public:
-  // Room for `peers` and as many again, at least 1024: peers may be added while the server runs.
+  // Room for `peers` and as many again, at least 65,536: peers may be added while the server runs.
   // Pages nobody touches cost nothing. Throws std::system_error.
   SharedState(std::size_t workers, std::size_t peers);
   ~SharedState();
@@ -28,6 +28,9 @@ class SharedState {
   std::span<base::GroupControls> groups() noexcept {
     return groups_;
   }  // by PeerControls::group - 1
+  // For its next user; nobody else writes there now.
+  void clear_peer(std::size_t slot) noexcept;
+  void clear_group(std::size_t place) noexcept;
   std::size_t worker_count() const noexcept { return workers_.size(); }
   std::size_t peer_capacity() const noexcept { return peers_.size(); }
   static constexpr std::size_t group_capacity = 1024;

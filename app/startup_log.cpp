@@ -56,7 +56,7 @@ void log_startup(const StartupFacts& facts) {
   const Config& config = facts.config;
   log_sockets(facts);
   log::info("running as {}, {} worker{}, {} peer{}{}", user_name(), facts.workers,
-            facts.workers == 1 ? "" : "s", config.peers.size(), config.peers.size() == 1 ? "" : "s",
+            facts.workers == 1 ? "" : "s", facts.peers, facts.peers == 1 ? "" : "s",
             config.overlay ? ", clients may reach each other" : "");
   if (::geteuid() == 0) log::warn("running as root, which culvert does not need");
   log::info("tunnel addresses {}, MTU {}", addresses_of(config), config.mtu);

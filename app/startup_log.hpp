@@ -14,6 +14,7 @@ struct StartupFacts {
   const TunnelSockets& sockets;
   const std::vector<ForwardSocket>& forwards;
   unsigned workers = 1;
+  std::size_t peers = 0;
   std::size_t file_limit = 0;
   Ready ready;  // of the first worker
 };

@@ -1,71 +1,48 @@
-// The supervisor: opens what must be opened, starts the workers, starts them again when they die,
-// and stops everything on SIGTERM or SIGINT. It remembers where each peer was last seen, so that a
-// new worker can go on. It never parses a tunnel packet.
+// The supervisor: opens what must be opened, starts the workers, and stops everything on SIGTERM or
+// SIGINT. Workers keeps them running, LiveServer changes what they do; the control plane asks that.
+// It never parses a tunnel packet.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <deque>
+#include <functional>
 #include <memory>
-#include <vector>
 
-#include "app/config.hpp"
-#include "app/inbox.hpp"
-#include "app/listeners.hpp"
-#include "app/peer_routes.hpp"
-#include "app/restart_backoff.hpp"
-#include "app/shared_state.hpp"
-#include "app/worker_process.hpp"
+#include "app/live_server.hpp"
+#include "app/peer_watch.hpp"
+#include "app/runtime.hpp"
+#include "app/workers.hpp"
+#include "control/events.hpp"
 
 namespace culvert::app {
 
-class Supervisor final : WorkerProcess::Events {
+class Supervisor final : Workers::Events {
  public:
   // Throws std::exception in words for the operator if anything cannot be had.
-  explicit Supervisor(std::unique_ptr<Config> config);
-  ~Supervisor() override;
+  Supervisor(std::unique_ptr<Config> config, std::function<Loaded()> load_again);
 
   int run();  // the exit code
 
  private:
-  struct Slot {
-    Slot(boost::asio::io_context& io, WorkerProcess::Events& events)
-        : process(io, events), restart(io) {}
-    WorkerProcess process;
-    boost::asio::steady_timer restart;
-    RestartBackoff backoff;
-    base::Time started{};
-    bool ready = false;      // this process
-    bool was_ready = false;  // any before it
-  };
-
-  void start_worker(unsigned index);
-  void on_worker_message(unsigned worker, const ControlMessage& message) override;
-  void on_worker_end(unsigned worker, const std::string& how) override;
-  void on_ready(unsigned worker, const Ready& ready);
-  void on_peer(unsigned worker, const ControlMessage& message);
+  void on_worker_ready(unsigned worker, const Ready& ready) override;
+  void on_peer_report(unsigned worker, const ControlMessage& message) override;
+  void on_worker_lost(unsigned worker, const std::string& how, bool was_ready) override;
+  void on_all_stopped() override { io_.stop(); }
   void wait_signal();
   void on_signal(int signal);
+  void reload();
   void stop();
-  void finish_if_stopped();
-  const std::string& name_of(std::uint32_t peer) const { return config_->peers[peer].name; }
 
-  std::unique_ptr<Config> config_;
-  unsigned workers_;
-  std::size_t file_limit_;
-  PeerRoutes routes_;
-  TunnelSockets sockets_;
-  std::vector<ForwardSocket> forwards_;
-  Inboxes inboxes_;
-  SharedState shared_;
-  std::vector<PeerMemory> peers_;
+  Runtime runtime_;
   boost::asio::io_context io_{1};
   boost::asio::posix::stream_descriptor signals_;
   boost::asio::steady_timer patience_;
-  std::deque<Slot> slots_;
+  control::EventBus events_;
+  PeerWatch watch_;
+  Workers workers_;
+  LiveServer server_;
   bool announced_ = false;
-  bool stopping_ = false;
   int exit_code_ = 0;
 };
 

@@ -12,9 +12,7 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <stdexcept>
-#include <unordered_map>
 
-#include "app/client_config.hpp"
 #include "app/control_channel.hpp"
 #include "app/event_loop.hpp"
 #include "app/host_addresses.hpp"
@@ -22,6 +20,7 @@
 #include "app/overlay.hpp"
 #include "app/peer_reports.hpp"
 #include "app/sandbox.hpp"
+#include "app/worker_orders.hpp"
 #include "base/log.hpp"
 #include "proxy/proxy.hpp"
 #include "wg/device.hpp"
@@ -41,10 +40,10 @@ constexpr std::size_t packets_kept = 512;
 constexpr base::Duration trim_interval = std::chrono::seconds(5);
 
 wg::Device::Config device_config(WorkerStart& start) {
-  return {.private_key = std::move(start.config.private_key),
+  return {.private_key = std::move(start.runtime.config->private_key),
           .worker = start.index,
-          .workers = start.workers,
-          .mtu = start.config.mtu,
+          .workers = start.runtime.workers,
+          .mtu = start.runtime.config->mtu,
           .wall_clock = [] { return base::WallTime(std::chrono::system_clock::now()); }};
 }
 
@@ -65,28 +64,30 @@ netstack::Stack::Config stack_config(const Config& config) {
   return stack;
 }
 
-std::vector<std::uint16_t> ports_in_use(const WorkerStart& start) {
+std::vector<std::uint16_t> ports_in_use(const Runtime& runtime) {
   std::vector<std::uint16_t> ports;
-  for (const auto& group : start.sockets.groups) ports.push_back(group.local.port);
-  for (const auto& forward : start.forwards) ports.push_back(forward.entry.listen.port);
-  if (const auto http = base::Endpoint::parse(start.config.http)) ports.push_back(http->port);
+  for (const auto& group : runtime.sockets.groups) ports.push_back(group.local.port);
+  for (const auto& forward : runtime.forwards) ports.push_back(forward.entry.listen.port);
+  if (const auto http = base::Endpoint::parse(runtime.config->http)) ports.push_back(http->port);
   return ports;
 }
 
 proxy::Proxy::Config proxy_config(const WorkerStart& start) {
+  Runtime& runtime = start.runtime;
+  const Config& config = *runtime.config;
   std::vector<base::Prefix> own = host_addresses();
-  for (const Config::Address& each : start.config.address) own.push_back(each.network);
-  return {.limits = limits_per_worker(start.config.limits, start.workers),
-          .egress = start.config.egress,
+  for (const Config::Address& each : config.address) own.push_back(each.network);
+  return {.limits = limits_per_worker(config.limits, runtime.workers),
+          .egress = config.egress,
           .own = std::move(own),
-          .listen_ports = ports_in_use(start),
-          .source4 = start.config.source4,
-          .source6 = start.config.source6,
-          .refuse_with_icmp = start.config.refuse_with_icmp,
-          .stack = stack_config(start.config),
+          .listen_ports = ports_in_use(runtime),
+          .source4 = config.source4,
+          .source6 = config.source6,
+          .refuse_with_icmp = config.refuse_with_icmp,
+          .stack = stack_config(config),
           .clock = {},
-          .groups = start.shared.groups(),
-          .records = &start.shared.records(start.index),
+          .groups = runtime.shared.groups(),
+          .records = &runtime.shared.records(start.index),
           .wall_clock = [] { return base::WallTime(std::chrono::system_clock::now()); }};
 }
 
@@ -104,7 +105,6 @@ class Worker final : wg::Device::Events {
 
  private:
   void add_peers();
-  void add_peer(std::uint32_t index);
   void add_forwards();
   void listen();
   void on_letter(const Letter& letter, base::MutableBytes body);
@@ -117,7 +117,8 @@ class Worker final : wg::Device::Events {
   void on_endpoint(wg::PeerId peer, const wg::Path& path) noexcept override;
   void on_misrouted(unsigned owner, base::Bytes datagram, const wg::Path& from) noexcept override;
 
-  WorkerStart& start_;
+  const unsigned index_;
+  Runtime& runtime_;
   base::WorkerCounters& counters_;
   EventLoop loop_;
   base::SystemRandom random_;
@@ -126,8 +127,9 @@ class Worker final : wg::Device::Events {
   wg::Device device_;
   std::optional<proxy::Proxy> proxy_;
   std::optional<Overlay> overlay_;
-  std::unordered_map<std::uint32_t, std::uint32_t> peers_;  // PeerId to its place in the config
   PeerReports reports_;
+  std::optional<WorkerPeers> peers_;
+  std::optional<WorkerOrders> orders_;
   LetterReader letters_;
   std::shared_ptr<ControlChannel> control_;
   PeerReports::Send report_;
@@ -136,13 +138,14 @@ class Worker final : wg::Device::Events {
 };
 
 Worker::Worker(WorkerStart& start)
-    : start_(start),
-      counters_(start.shared.worker(start.index)),
+    : index_(start.index),
+      runtime_(start.runtime),
+      counters_(runtime_.shared.worker(index_)),
       packets_(packet_room, max_packets),
-      udp_(start.sockets.of(start.index, Family::v4), start.sockets.of(start.index, Family::v6),
-           {.gso = start.config.gso, .gro = start.config.gro}, counters_),
+      udp_(runtime_.sockets.of(index_, Family::v4), runtime_.sockets.of(index_, Family::v6),
+           {.gso = runtime_.config->gso, .gro = runtime_.config->gro}, counters_),
       device_(device_config(start), udp_, *this, packets_, random_, counters_),
-      reports_(start.config.peers.size()) {
+      reports_(runtime_.registry.size()) {
   counters_.starts.add();
   counters_.packets_max.set(max_packets);
   reset_gauges(counters_);
@@ -152,11 +155,15 @@ Worker::Worker(WorkerStart& start)
       loop_.io(), std::move(flows),
       [this](const base::Pieces& packet) { device_.send(packet, loop_.now()); }, random_,
       counters_);
-  if (start.config.overlay) overlay_.emplace(start.routes, own_addresses(start.config));
+  if (runtime_.config->overlay)
+    overlay_.emplace(runtime_.registry.routes(), own_addresses(*runtime_.config));
+  peers_.emplace(runtime_.shared, runtime_.rules, device_, *proxy_, reports_);
+  orders_.emplace(WorkerOrders::Parts{runtime_.workers, *peers_, *proxy_, runtime_.rules,
+                                      runtime_.registry.routes(), [this] { loop_.stop(); }});
   add_peers();
   add_forwards();
   listen();
-  if (start.config.sandbox) sandbox_ = enter_sandbox();
+  if (runtime_.config->sandbox) sandbox_ = enter_sandbox();
 }
 
 Worker::~Worker() {
@@ -165,53 +172,34 @@ Worker::~Worker() {
 }
 
 void Worker::add_peers() {
-  for (std::uint32_t i = 0; i < start_.config.peers.size(); ++i)
-    if (wg::owner_of(start_.config.peers[i].public_key, start_.workers) == start_.index)
-      add_peer(i);
-  // What belongs to other workers' peers is not ours to know.
-  for (PeerEntry& peer : start_.config.peers) peer.preshared_key.clear();
-}
-
-void Worker::add_peer(std::uint32_t index) {
-  PeerEntry& entry = start_.config.peers[index];
-  base::PeerCounters& counters = start_.shared.peer(index);
-  reset_gauges(counters);
-  const auto id = device_.add_peer({.public_key = entry.public_key,
-                                    .preshared_key = std::move(entry.preshared_key),
-                                    .allowed_ips = entry.allowed_ips,
-                                    .endpoint = entry.endpoint,
-                                    .persistent_keepalive = entry.persistent_keepalive},
-                                   counters, loop_.now());
-  if (!id) throw std::runtime_error(entry.place + ": peer " + entry.name + ": " + id.error());
-  proxy::ClientConfig client = client_config(entry);
-  client.slot = index;
-  client.controls = &start_.shared.controls(index);
-  proxy_->add_client(std::move(client), counters, loop_.now());
-  peers_.emplace(id->value, index);
-
-  const PeerMemory& memory = start_.peers[index];
-  if (memory.path) {
-    reports_.moved(index, *memory.path);
-    device_.set_path(*id, *memory.path, memory.up, loop_.now());
+  Registry& registry = runtime_.registry;
+  for (const control::Peer* each : registry.peers()) {
+    PeerEntry& entry = registry.at(each->slot)->entry;
+    AddPeer order = add_order(each->slot, entry, runtime_.rules);
+    entry.preshared_key.clear();
+    if (each->worker != index_) continue;  // what belongs to another's peer is not ours to know
+    if (const std::string error = peers_->add(std::move(order), loop_.now()); !error.empty())
+      throw std::runtime_error(entry.place + ": peer " + entry.name + ": " + error);
+    peers_->resume(each->slot, registry.memory(each->slot), loop_.now());
   }
 }
 
 void Worker::add_forwards() {
-  for (const ForwardSocket& forward : start_.forwards)
-    if (forward.worker == start_.index)
+  for (const ForwardSocket& forward : runtime_.forwards)
+    if (forward.worker == index_)
       proxy_->add_forward({forward.socket.get(), forward.entry.protocol, forward.entry.to});
 }
 
 void Worker::listen() {
-  for (const auto& group : start_.sockets.groups) {
-    const int fd = group.sockets[start_.index].get();
+  for (const auto& group : runtime_.sockets.groups) {
+    const int fd = group.sockets[index_].get();
     loop_.on_readable(fd, [this, fd] {
       udp_.receive(fd, datagrams_a_turn, [this](base::MutableBytes datagram, const wg::Path& from) {
         device_.receive(datagram, from, loop_.now());
       });
     });
   }
-  const int inbox = start_.inboxes.read_ends[start_.index].get();
+  const int inbox = runtime_.inboxes.read_ends[index_].get();
   loop_.on_readable(inbox, [this, inbox] {
     letters_.read(inbox, letters_a_turn, [this](const Letter& letter, base::MutableBytes body) {
       on_letter(letter, body);
@@ -221,18 +209,17 @@ void Worker::listen() {
 
 void Worker::run(Descriptor control) {
   control_ = ControlChannel::start(
-      loop_.io(), std::move(control),
-      [this](const ControlMessage& message) {
-        if (std::holds_alternative<Stop>(message)) loop_.stop();
-      },
-      [this] { loop_.stop(); });
-  report_ = [this](const ControlMessage& message) { return control_->send(message); };
-  control_->send(Ready{udp_.gso_state(), udp_.gro_state(), sandbox_});
+      loop_.io(), std::move(control), ControlChannel::to_supervisor,
+      [this](std::string& line) { return orders_->accept(line), true; }, [this] { loop_.stop(); });
+  orders_->start(control_);
+  report_ = [this](const ControlMessage& message) { return control_->send(to_line(message)); };
+  report_(Ready{udp_.gso_state(), udp_.gro_state(), sandbox_});
   loop_.run([this] { return end_turn(); }, counters_);
 }
 
 base::Time Worker::end_turn() {
   const base::Time now = loop_.now();
+  const bool more_orders = orders_->run(now);
   if (device_.next_deadline() <= now) device_.tick(now);
   if (proxy_->next_deadline() <= now) proxy_->tick(now);
   proxy_->flush(now);
@@ -243,6 +230,7 @@ base::Time Worker::end_turn() {
     packets_.trim(packets_kept);
     next_trim_ = now + trim_interval;
   }
+  if (more_orders) return now;
   return std::min({device_.next_deadline(), proxy_->next_deadline(), reports_.next_deadline()});
 }
 
@@ -252,8 +240,8 @@ void Worker::on_packet(wg::PeerId peer, base::Packet packet) noexcept {
   if (overlay_ && !proxy_->may_send(packet.bytes()))
     return proxy_->input(std::move(packet), loop_.now());
   if (overlay_) {
-    if (const auto route = overlay_->take(packet.bytes(), peers_.find(peer.value)->second)) {
-      if (route->worker == start_.index)
+    if (const auto route = overlay_->take(packet.bytes(), peers_->slot_of(peer))) {
+      if (route->worker == index_)
         device_.send(base::Pieces(packet.bytes()), loop_.now());
       else
         post(route->worker, {Letter::Kind::packet, {}, packet.bytes()});
@@ -264,7 +252,7 @@ void Worker::on_packet(wg::PeerId peer, base::Packet packet) noexcept {
 }
 
 void Worker::on_session(wg::PeerId peer) noexcept {
-  const std::uint32_t index = peers_.find(peer.value)->second;
+  const std::uint32_t index = peers_->slot_of(peer);
   if (!reports_.path_of(index))
     if (const auto endpoint = device_.status(peer).endpoint)
       reports_.moved(index, {.remote = *endpoint, .local = {}, .interface = 0});
@@ -272,11 +260,11 @@ void Worker::on_session(wg::PeerId peer) noexcept {
 }
 
 void Worker::on_session_lost(wg::PeerId peer) noexcept {
-  reports_.down(peers_.find(peer.value)->second);
+  reports_.down(peers_->slot_of(peer));
 }
 
 void Worker::on_endpoint(wg::PeerId peer, const wg::Path& path) noexcept {
-  reports_.moved(peers_.find(peer.value)->second, path);
+  reports_.moved(peers_->slot_of(peer), path);
 }
 
 void Worker::on_misrouted(unsigned owner, base::Bytes datagram, const wg::Path& from) noexcept {
@@ -284,7 +272,7 @@ void Worker::on_misrouted(unsigned owner, base::Bytes datagram, const wg::Path& 
 }
 
 void Worker::post(unsigned worker, const Letter& letter) noexcept {
-  if (!post_letter(start_.inboxes.write_ends[worker].get(), letter))
+  if (!post_letter(runtime_.inboxes.write_ends[worker].get(), letter))
     counters_.drops.add(base::Drop::outbox_full);
 }
 

@@ -2,35 +2,14 @@
 // the sockets of their flows. The supervisor forks it; it never returns to the supervisor's code.
 #pragma once
 
-#include <optional>
-#include <span>
-
-#include "app/config.hpp"
 #include "app/descriptor.hpp"
-#include "app/inbox.hpp"
-#include "app/listeners.hpp"
-#include "app/peer_routes.hpp"
-#include "app/shared_state.hpp"
-#include "wg/outbox.hpp"
+#include "app/runtime.hpp"
 
 namespace culvert::app {
 
-// What the supervisor remembers of a peer for the next worker.
-struct PeerMemory {
-  std::optional<wg::Path> path;  // where it was last seen
-  bool up = false;               // it had a session
-};
-
-// All of it lives in the memory the supervisor forked with.
 struct WorkerStart {
-  unsigned index = 0, workers = 1;
-  Config& config;  // its own copy: keys are moved out of it
-  const TunnelSockets& sockets;
-  const std::vector<ForwardSocket>& forwards;
-  const Inboxes& inboxes;
-  const PeerRoutes& routes;
-  SharedState& shared;
-  std::span<const PeerMemory> peers;  // in the order of config.peers
+  unsigned index = 0;
+  Runtime& runtime;  // the memory it was forked with, its own copy: keys are moved out of it
   Descriptor control;
 };
 

@@ -17,10 +17,12 @@ namespace culvert::app {
 namespace {
 
 std::vector<int> descriptors_of(const WorkerStart& start) {
-  std::vector<int> kept{0, 1, 2, start.control.get(), start.inboxes.read_ends[start.index].get()};
-  for (const auto& group : start.sockets.groups) kept.push_back(group.sockets[start.index].get());
-  for (const Descriptor& inbox : start.inboxes.write_ends) kept.push_back(inbox.get());
-  for (const ForwardSocket& forward : start.forwards)
+  const Runtime& runtime = start.runtime;
+  std::vector<int> kept{0, 1, 2, start.control.get(),
+                        runtime.inboxes.read_ends[start.index].get()};
+  for (const auto& group : runtime.sockets.groups) kept.push_back(group.sockets[start.index].get());
+  for (const Descriptor& inbox : runtime.inboxes.write_ends) kept.push_back(inbox.get());
+  for (const ForwardSocket& forward : runtime.forwards)
     if (forward.worker == start.index) kept.push_back(forward.socket.get());
   return kept;
 }
@@ -54,7 +56,7 @@ void ignore_signals() {
     close_all_but(descriptors_of(start));
     const std::string name = fmt::format("culvert-{}", start.index);
     ::prctl(PR_SET_NAME, name.c_str(), 0, 0, 0);
-    base::log::set_up(start.config.log_level, start.config.log_format,
+    base::log::set_up(start.runtime.config->log_level, start.runtime.config->log_format,
                       fmt::format("worker {}", start.index));
     code = run_worker(std::move(start));
   } catch (const std::exception& error) {
@@ -81,9 +83,21 @@ void WorkerProcess::start(WorkerStart start) {
   if (pid == 0) become_worker(std::move(start), supervisor);
   pid_ = pid;
   channel_ = ControlChannel::start(
-      io_, std::move(ours),
-      [this](const ControlMessage& message) { events_.on_worker_message(index_, message); },
+      io_, std::move(ours), ControlChannel::to_worker,
+      [this](std::string& line) {
+        const auto message = parse_line(line);
+        if (message) events_.on_worker_message(index_, *message);
+        return message.has_value();
+      },
       [this] { on_channel_closed(); });
+}
+
+bool WorkerProcess::send(const Order& order) {
+  if (!channel_) return false;
+  std::string line = to_line(order);
+  const bool taken = channel_->send(line);
+  base::wipe(std::as_writable_bytes(std::span(line)));
+  return taken;
 }
 
 // It is about to end, most likely; if not, a worker that cannot be talked to is of no use.
@@ -97,7 +111,7 @@ void WorkerProcess::on_channel_closed() {
 }
 
 void WorkerProcess::stop() {
-  if (channel_) channel_->send(Stop{});
+  send(Order{});
 }
 
 void WorkerProcess::kill() noexcept {

@@ -11,6 +11,8 @@
 #include <string>
 
 #include "app/control_channel.hpp"
+#include "app/control_message.hpp"
+#include "app/order.hpp"
 #include "app/worker.hpp"
 
 namespace culvert::app {
@@ -32,6 +34,8 @@ class WorkerProcess {
   void start(WorkerStart start);
   bool running() const noexcept { return pid_ > 0 || channel_; }
   pid_t pid() const noexcept { return pid_; }
+  // False if it cannot be told any more.
+  bool send(const Order& order);
   void stop();           // asks
   void kill() noexcept;  // does not ask
   // After SIGCHLD: collects the child if it is the one that ended.

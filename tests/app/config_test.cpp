@@ -9,7 +9,6 @@
 #include <fstream>
 #include <map>
 
-#include "app/client_config.hpp"
 #include "app/config_edit.hpp"
 #include "tests/support/catch.hpp"
 
@@ -184,9 +183,7 @@ TEST_CASE("what a peer itself sets is what the proxy gets") {
       "f", {});
   INFO(all(loaded));
   REQUIRE(loaded.config != nullptr);
-  const auto a = client_config(loaded.config->peers[0]);
-  CHECK(a.name == "a");
-  CHECK(a.addresses == loaded.config->peers[0].allowed_ips);
+  const auto& a = loaded.config->peers[0].policy;
   CHECK(a.limits.tcp_dials == 5);
   CHECK(a.limits.tcp_flows == 7);
   CHECK(a.limits.udp_mappings == 9);
@@ -195,7 +192,7 @@ TEST_CASE("what a peer itself sets is what the proxy gets") {
   REQUIRE(a.egress->allow.size() == 1);
   CHECK(a.egress->allow[0].prefix == *Prefix::parse("10.2.0.0/16"));
   CHECK(a.egress->deny.size() == 1);
-  const auto b = client_config(loaded.config->peers[1]);
+  const auto& b = loaded.config->peers[1].policy;
   CHECK(b.limits.tcp_dials == 5);
   CHECK(b.limits.tcp_flows == culvert::proxy::Limits{}.tcp_flows);
   CHECK(b.egress == nullptr);

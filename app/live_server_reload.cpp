@@ -1,0 +1,149 @@
+// LiveServer: the configuration is read anew and exactly what differs is changed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "app/live_server.hpp"
+#include "app/service_manager.hpp"
+#include "base/log.hpp"
+
+namespace culvert::app {
+
+namespace log = base::log;
+using control::Peer;
+using control::Problem;
+using control::ReloadReport;
+using control::Source;
+
+namespace {
+
+Problem refused(const std::vector<Finding>& findings) {
+  Problem problem{422, "The configuration does not check", "the one that runs goes on", {}};
+  for (const Finding& finding : findings)
+    if (finding.fatal) problem.fields.push_back({finding.place, finding.text});
+  return problem;
+}
+
+std::string summary(const ReloadReport& report) {
+  return fmt::format("{} peers added, {} removed, {} changed", report.added.size(),
+                     report.removed.size(), report.changed.size());
+}
+
+void log_report(const ReloadReport& report) {
+  log::info("reloaded: {}", summary(report));
+  if (!report.applied.empty()) log::info("now in force: {}", fmt::join(report.applied, ", "));
+  if (!report.need_restart.empty())
+    log::warn("changed, and in force after a restart: {}", fmt::join(report.need_restart, ", "));
+  for (const std::string& warning : report.warnings) log::warn("{}", warning);
+}
+
+// systemd wants to know when, so that it can tell this reload from an earlier one.
+class Reloading {
+ public:
+  Reloading() {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    const auto usec = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+    notify_service_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", usec));
+  }
+  ~Reloading() { notify_service_manager("READY=1"); }
+  Reloading(const Reloading&) = delete;
+  Reloading& operator=(const Reloading&) = delete;
+};
+
+}  // namespace
+
+// Peers as they are to be; the problem if they cannot be had.
+std::optional<Problem> LiveServer::plan(Config& config, std::vector<Wanted>& wanted) {
+  if (config.groups.size() > SharedState::group_capacity)
+    return Problem{422, "Too many groups",
+                   fmt::format("there are {}, expected at most {}", config.groups.size(),
+                               SharedState::group_capacity),
+                   {}};
+  for (PeerEntry& entry : config.peers) wanted.push_back({std::move(entry), Source::file, {}});
+  const std::size_t of_database = std::size_t(std::ranges::count(
+      peers(), Source::database, [](const Peer* peer) { return peer->source; }));
+  if (wanted.size() + of_database + inactive_.size() > runtime_.registry.capacity())
+    return Problem{422, "No room for so many peers",
+                   fmt::format("there are {}, and room for {} until the server is started anew",
+                               wanted.size() + of_database, runtime_.registry.capacity()),
+                   {}};
+  return std::nullopt;
+}
+
+void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& wait) {
+  Config& running = *runtime_.config;
+  SettingsDifference differs = difference(running, config);
+  const bool globals = running.egress != config.egress || running.limits != config.limits ||
+                       running.log_level != config.log_level;
+  take_live_settings(running, config);
+  report.applied = std::move(differs.live);
+  report.need_restart = std::move(differs.need_restart);
+  for (const std::size_t place : runtime_.groups.set(running.groups))
+    runtime_.shared.clear_group(place);
+  write_group_controls(runtime_);
+  log::set_level(running.log_level);
+  if (!globals) return;
+  for (unsigned worker = 0; worker < runtime_.workers; ++worker)
+    workers_.order(worker, ChangeGlobals{running.limits, running.egress, running.log_level},
+                   wait.expect());
+}
+
+// What goes, goes first, so that its names and addresses are free.
+void LiveServer::apply_peers(std::vector<Wanted> wanted, ReloadReport& report, Answers& wait) {
+  std::unordered_map<wg::PublicKey, const Wanted*, wg::PublicKeyHash> by_key;
+  for (const Wanted& each : wanted) by_key.emplace(each.entry.public_key, &each);
+  for (const Peer* peer : peers()) {
+    if (by_key.contains(peer->entry.public_key)) continue;
+    report.removed.push_back(peer->entry.name);
+    erase(peer->slot, wait);
+  }
+  for (Wanted& each : wanted) {
+    const std::string name = each.entry.name;
+    Peer* peer = runtime_.registry.find(each.entry.public_key);
+    if (!peer) {
+      const Peer& added = insert(std::move(each), wait);
+      events_.publish(control::EventKind::peer_added, added.entry.name, "added");
+      report.added.push_back(name);
+      continue;
+    }
+    peer->source = each.source;
+    peer->definition = std::move(each.definition);
+    if (replace(peer->slot, std::move(each.entry), wait)) report.changed.push_back(name);
+    write_controls(runtime_, peer->slot);  // its group may have got another place
+  }
+}
+
+LiveServer::Promise<ReloadReport> LiveServer::reload() {
+  const auto turn = co_await turns_.take();
+  const Reloading reloading;
+  if (!load_again_) co_return Problem{409, "Nothing to reload", {}, {}};
+  Loaded loaded = load_again_();
+  if (!loaded.config) co_return refused(loaded.findings);
+  std::vector<Wanted> wanted;
+  if (auto failed = plan(*loaded.config, wanted)) co_return *failed;
+
+  ReloadReport report;
+  for (const Finding& finding : loaded.findings) report.warnings.push_back(finding.to_string());
+  const Wait wait = Answers::make(io_);
+  apply_settings(*loaded.config, report, *wait);
+  std::vector<control::StoredPeer> stored;
+  for (const Peer* peer : peers())
+    if (peer->source == Source::database)
+      stored.push_back({peer->entry.public_key, peer->entry.name, peer->definition});
+  for (Inactive& each : inactive_) stored.push_back(std::move(each.stored));
+  for (Wanted& each : stored_peers(std::move(stored), wanted)) wanted.push_back(std::move(each));
+  for (const Inactive& each : inactive_)
+    report.warnings.push_back(
+        fmt::format("peer {} of the state database is inactive: {}", each.stored.name, each.why));
+  apply_peers(std::move(wanted), report, *wait);
+  tell_routes(*wait);
+  const std::string error = co_await wait->wait();
+  forget_unused_rules();
+  if (!error.empty()) co_return Problem{500, "Not carried out everywhere", error, {}};
+  log_report(report);
+  events_.publish(control::EventKind::reloaded, {}, summary(report));
+  co_return report;
+}
+
+}  // namespace culvert::app
