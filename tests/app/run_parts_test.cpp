@@ -29,6 +29,20 @@ wg::Path path_v6() {
   return {*base::Endpoint::parse("[2001:db8::7]:4567"), {}, 0};
 }
 
+proxy::FlowRecord flow() {
+  return {.id = 77,
+          .peer = 3,
+          .end = proxy::FlowRecord::End::none,
+          .state = proxy::FlowRecord::State::half_closed,
+          .forward = true,
+          .key = {*base::Endpoint::parse("10.8.0.2:1234"), *base::Endpoint::parse("192.0.2.1:443"),
+                  base::Protocol::tcp},
+          .started = 1'700'000'000'000'000'000,
+          .last = 1'700'000'001'000'000'000,
+          .up = {1, 2, 3},
+          .down = {4, 5, UINT64_MAX}};
+}
+
 std::vector<std::byte> bytes_of(std::string_view text) {
   const auto bytes = std::as_bytes(std::span(text));
   return {bytes.begin(), bytes.end()};
@@ -53,7 +67,9 @@ TEST_CASE("every control message survives its line") {
                                      app::PeerUp{0, path_v4()},
                                      app::PeerMoved{4'000'000'000u, path_v6()},
                                      app::PeerDown{7},
-                                     app::Stop{}};
+                                     app::Done{18'446'744'073'709'551'615u, "no \"room\""},
+                                     app::FlowList{9, {}},
+                                     app::FlowList{10, {flow(), flow()}}};
   for (const ControlMessage& message : messages) {
     const std::string line = to_line(message);
     REQUIRE(line.ends_with('\n'));
@@ -72,7 +88,7 @@ TEST_CASE("a line that is no control message is refused") {
            "7",
            "null",
            R"("stop")",
-           R"({"command":"start"})",
+           R"({"do":"stop","order":1})",
            R"({"event":"x"})",
            R"({"event":"peer_down"})",
            R"({"event":"peer_down","peer":-1})",
@@ -81,6 +97,13 @@ TEST_CASE("a line that is no control message is refused") {
            R"({"event":"peer_up","peer":1,"remote":"nowhere","local":"","interface":0})",
            R"({"event":"peer_up","peer":1,"remote":"1.2.3.4:5","local":"::1","interface":0})",
            R"({"event":"peer_up","peer":1,"remote":"1.2.3.4:5","local":"","interface":-1})",
+           R"({"event":"done","error":""})",
+           R"({"event":"flows","order":1})",
+           R"({"event":"flows","order":1,"flows":[7]})",
+           R"({"event":"flows","order":1,"flows":[[1,2,0,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1"]]})",
+           R"({"event":"flows","order":1,"flows":[[1,2,9,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
+           R"({"event":"flows","order":1,"flows":[[1,2,0,2,0,7,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
+           R"({"event":"flows","order":1,"flows":[[1,-2,0,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
        }) {
     INFO(line);
     CHECK_FALSE(app::parse_line(line).has_value());
