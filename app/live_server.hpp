@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ class LiveServer final : public control::Server {
   // Before the workers start: the peers of the file, then those of the database. One of these that
   // does not fit any more is named in the log, stays stored and is inactive.
   void enter_peers(std::vector<PeerEntry> of_file);
+  // To be spawned once: peers that the database could not give at start come when it can, and a
+  // database that was renewed gets them again.
+  boost::asio::awaitable<void> keep_store();
 
   const control::ServerInfo& info() const override { return info_; }
   const wg::PrivateKey& private_key() const override { return runtime_.config->private_key; }
@@ -68,6 +72,13 @@ class LiveServer final : public control::Server {
     control::StoredPeer stored;
     std::string why;
   };
+  struct Taken {  // what no other peer may have
+    std::set<std::string> names;
+    std::set<wg::PublicKey> keys;
+    std::set<base::Prefix> prefixes;
+    void add(const PeerEntry& entry);
+    std::string clash(const PeerEntry& entry) const;  // empty if there is none
+  };
 
   // In the Runtime only.
   const control::Peer& enter(Wanted wanted);
@@ -83,8 +94,10 @@ class LiveServer final : public control::Server {
   std::optional<control::Problem> store(const wg::PublicKey& key, const std::string& name,
                                         const std::string& definition);
   std::optional<control::Problem> unstore(const wg::PublicKey& key);
-  std::vector<Wanted> stored_peers(std::vector<control::StoredPeer> stored,
-                                   const std::vector<Wanted>& before);
+  std::vector<control::StoredPeer> read_store();
+  std::vector<Wanted> stored_peers(std::vector<control::StoredPeer> stored, Taken taken);
+  boost::asio::awaitable<void> enter_late();
+  void store_all();
   std::optional<control::Problem> give_addresses(nlohmann::json& definition) const;
   const control::Peer* changeable(std::string_view name, std::optional<control::Problem>& why) const;
 
@@ -113,6 +126,8 @@ class LiveServer final : public control::Server {
   Turns turns_;
   std::uint32_t fwmark_ = 0;
   std::vector<Inactive> inactive_;
+  bool stored_known_ = false;       // the database's peers were read
+  unsigned stored_generation_ = 0;  // of the database that has them
   ChangeRoutes routes_;  // to be told
 };
 

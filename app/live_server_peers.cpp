@@ -1,9 +1,8 @@
-// LiveServer: peers that are added, changed and removed while it runs, and where they are kept.
+// LiveServer: peers that are added, changed and removed while it runs.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "app/config_edit.hpp"
 #include "app/live_server.hpp"
@@ -19,7 +18,6 @@ using control::Nothing;
 using control::Peer;
 using control::Problem;
 using control::Source;
-using control::StoredPeer;
 using nlohmann::json;
 
 namespace {
@@ -41,83 +39,7 @@ std::string said_of(const Peer& peer) {
   return fmt::format("\"public_key\":\"{}\"", peer.entry.public_key.to_string());
 }
 
-// A definition that an earlier run stored; null if it is no JSON any more.
-json parse_stored(const StoredPeer& stored) {
-  return json::parse(stored.definition, nullptr, false);
-}
-
 }  // namespace
-
-void LiveServer::enter_peers(std::vector<PeerEntry> of_file) {
-  std::vector<Wanted> wanted;
-  for (PeerEntry& entry : of_file) wanted.push_back({std::move(entry), Source::file, {}});
-  std::vector<StoredPeer> stored;
-  if (store_) {
-    auto read = store_->peers();
-    if (read)
-      stored = std::move(*read);
-    else
-      log::error("peers of the state database are not served: {}", read.problem().to_line());
-  }
-  auto of_database = stored_peers(std::move(stored), wanted);
-  for (auto* list : {&wanted, &of_database})
-    for (Wanted& each : *list) enter(std::move(each));
-}
-
-// Those of `stored` that fit beside `before`; the others become inactive.
-std::vector<LiveServer::Wanted> LiveServer::stored_peers(std::vector<StoredPeer> stored,
-                                                         const std::vector<Wanted>& before) {
-  std::set<std::string> names;
-  std::set<wg::PublicKey> keys;
-  std::set<base::Prefix> prefixes;
-  const auto take = [&](const PeerEntry& entry) {
-    names.insert(entry.name);
-    keys.insert(entry.public_key);
-    prefixes.insert(entry.allowed_ips.begin(), entry.allowed_ips.end());
-  };
-  for (const Wanted& each : before) take(each.entry);
-  const auto clash = [&](const PeerEntry& entry) -> std::string {
-    if (keys.contains(entry.public_key)) return "its public key is that of another peer";
-    if (names.contains(entry.name)) return "another peer has its name";
-    for (const base::Prefix& prefix : entry.allowed_ips)
-      if (prefixes.contains(prefix)) return "another peer has " + prefix.to_string();
-    return {};
-  };
-
-  inactive_.clear();
-  std::vector<Wanted> fit;
-  for (StoredPeer& each : stored) {
-    json definition = parse_stored(each);
-    auto entry = read_definition(definition, *runtime_.config);
-    wipe_definition(definition);
-    const std::string why = entry ? clash(*entry) : entry.problem().to_line();
-    if (!why.empty()) {
-      log::warn("peer {} of the state database is inactive: {}", each.name, why);
-      inactive_.push_back({std::move(each), why});
-      continue;
-    }
-    take(*entry);
-    entry->place = "the state database";
-    fit.push_back({std::move(*entry), Source::database, std::move(each.definition)});
-  }
-  return fit;
-}
-
-std::optional<Problem> LiveServer::store(const wg::PublicKey& key, const std::string& name,
-                                         const std::string& definition) {
-  if (!store_) return std::nullopt;
-  const auto done = store_->put_peer({key, name, definition});
-  if (!done) return done.problem();
-  std::erase_if(inactive_, [&](const Inactive& each) { return each.stored.public_key == key; });
-  return std::nullopt;
-}
-
-std::optional<Problem> LiveServer::unstore(const wg::PublicKey& key) {
-  if (!store_) return std::nullopt;
-  const auto done = store_->remove_peer(key);
-  if (!done) return done.problem();
-  return std::nullopt;
-}
 
 // Where the definition names no address of its own: the next free ones.
 std::optional<Problem> LiveServer::give_addresses(json& definition) const {

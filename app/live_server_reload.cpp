@@ -60,13 +60,15 @@ std::optional<Problem> LiveServer::plan(Config& config, std::vector<Wanted>& wan
                    fmt::format("there are {}, expected at most {}", config.groups.size(),
                                SharedState::group_capacity),
                    {}};
-  for (PeerEntry& entry : config.peers) wanted.push_back({std::move(entry), Source::file, {}});
-  const std::size_t of_database = std::size_t(std::ranges::count(
-      peers(), Source::database, [](const Peer* peer) { return peer->source; }));
-  if (wanted.size() + of_database + inactive_.size() > runtime_.registry.capacity())
+  std::size_t added = inactive_.size();  // at most
+  for (PeerEntry& entry : config.peers) {
+    if (!find(entry.public_key)) ++added;
+    wanted.push_back({std::move(entry), Source::file, {}});
+  }
+  if (added > runtime_.registry.room())
     return Problem{422, "No room for so many peers",
-                   fmt::format("there are {}, and room for {} until the server is started anew",
-                               wanted.size() + of_database, runtime_.registry.capacity()),
+                   fmt::format("{} more, and there is room for {} until the server is started anew",
+                               added, runtime_.registry.room()),
                    {}};
   return std::nullopt;
 }
@@ -132,7 +134,10 @@ LiveServer::Promise<ReloadReport> LiveServer::reload() {
     if (peer->source == Source::database)
       stored.push_back({peer->entry.public_key, peer->entry.name, peer->definition});
   for (Inactive& each : inactive_) stored.push_back(std::move(each.stored));
-  for (Wanted& each : stored_peers(std::move(stored), wanted)) wanted.push_back(std::move(each));
+  Taken taken;
+  for (const Wanted& each : wanted) taken.add(each.entry);
+  for (Wanted& each : stored_peers(std::move(stored), std::move(taken)))
+    wanted.push_back(std::move(each));
   for (const Inactive& each : inactive_)
     report.warnings.push_back(
         fmt::format("peer {} of the state database is inactive: {}", each.stored.name, each.why));

@@ -34,7 +34,8 @@ class Registry {
 
   std::size_t size() const noexcept { return by_key_.size(); }
   std::size_t capacity() const noexcept { return capacity_; }
-  bool full() const noexcept { return free_.empty() && slots_.size() == capacity_; }
+  std::size_t room() const noexcept { return capacity_ - slots_.size() + free_.size(); }
+  bool full() const noexcept { return room() == 0; }
   std::vector<const Peer*> peers() const;  // in order of their slots
   Peer* at(Slot slot) noexcept;            // null if nobody has it
   const Peer* at(Slot slot) const noexcept;

@@ -53,11 +53,11 @@ PeerRoutes routes_of(const Config& config, unsigned workers) {
 
 }  // namespace
 
-Runtime::Runtime(std::unique_ptr<Config> loaded, std::size_t more_peers)
+Runtime::Runtime(std::unique_ptr<Config> loaded)
     : config(prepare(std::move(loaded))),
       workers(worker_count(*config)),
       file_limit(raise_file_limit()),
-      shared(workers, config->peers.size() + more_peers),
+      shared(workers, config->peers.size()),
       registry(shared.peer_capacity(), workers),
       sockets(open_tunnel_sockets(*config, workers)),
       forwards(open_forwards(*config, routes_of(*config, workers))),

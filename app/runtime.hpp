@@ -16,9 +16,8 @@
 namespace culvert::app {
 
 struct Runtime {
-  // Opens the sockets and maps the memory, with room for `more_peers` than the file has. Throws
-  // std::exception in words for the operator.
-  Runtime(std::unique_ptr<Config> config, std::size_t more_peers);
+  // Opens the sockets and maps the memory. Throws std::exception in words for the operator.
+  explicit Runtime(std::unique_ptr<Config> config);
 
   std::unique_ptr<Config> config;  // its peers go to the registry
   unsigned workers;

@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cerrno>
+#include <stdexcept>
 #include <system_error>
 
 #include "app/run.hpp"
@@ -35,6 +36,16 @@ int open_signals() {
   return fd;
 }
 
+// In the state directory, or where accounting.database says; null if there is neither.
+std::unique_ptr<control::StateStore> open_state(const Config& config) {
+  std::string where = config.control.accounting.database;
+  if (where.empty() && config.state_dir.empty()) return nullptr;
+  if (where.empty()) where = "sqlite3://" + config.state_dir + "/culvert.db";
+  auto opened = control::StateStore::open(where);
+  if (!opened) throw std::runtime_error(opened.problem().to_line());
+  return std::move(*opened);
+}
+
 boost::asio::awaitable<void> reload_and_tell(control::Server& server) {
   const auto report = co_await server.reload();
   if (!report) log::error("not reloaded: {}", report.problem().to_line());
@@ -43,7 +54,8 @@ boost::asio::awaitable<void> reload_and_tell(control::Server& server) {
 }  // namespace
 
 Supervisor::Supervisor(std::unique_ptr<Config> config, std::function<Loaded()> load_again)
-    : runtime_(std::move(config), 0),
+    : store_(open_state(*config)),
+      runtime_(std::move(config)),
       signals_(io_, open_signals()),
       patience_(io_),
       watch_(runtime_.registry, events_),
@@ -52,13 +64,14 @@ Supervisor::Supervisor(std::unique_ptr<Config> config, std::function<Loaded()> l
                .runtime = runtime_,
                .workers = workers_,
                .events = events_,
-               .store = nullptr,
+               .store = store_.get(),
                .load_again = std::move(load_again)}) {}
 
 int Supervisor::run() {
   wait_signal();
   server_.enter_peers(std::exchange(runtime_.config->peers, {}));
   workers_.start();
+  boost::asio::co_spawn(io_, server_.keep_store(), boost::asio::detached);
   // The control plane is made here: the workers must not inherit its sockets.
   io_.run();
   if (exit_code_ == 0) log::info("stopped");

@@ -14,6 +14,7 @@
 #include "app/runtime.hpp"
 #include "app/workers.hpp"
 #include "control/events.hpp"
+#include "control/state_store.hpp"
 
 namespace culvert::app {
 
@@ -34,6 +35,7 @@ class Supervisor final : Workers::Events {
   void reload();
   void stop();
 
+  std::unique_ptr<control::StateStore> store_;  // null: nothing persists
   Runtime runtime_;
   boost::asio::io_context io_{1};
   boost::asio::posix::stream_descriptor signals_;

@@ -62,14 +62,21 @@ std::string WorkerOrders::carry_out(Order& order, base::Time now) {
     for (const std::uint64_t number : forget->numbers) parts_.rules.forget(number);
   } else if (auto* globals = std::get_if<ChangeGlobals>(&order.what)) {
     base::log::set_level(globals->log_level);
-    return "egress and limits of the whole server cannot change live";
+    parts_.proxy.update_policy(std::move(globals->egress),
+                               limits_per_worker(globals->limits, parts_.workers));
   }
   return {};
 }
 
 void WorkerOrders::list_flows(std::uint64_t order, const ListFlows& what) {
   Listing listing{order, {}, 0};
-  (void)what;
+  const auto each = [&](const proxy::FlowRecord& flow) {
+    if (listing.flows.size() < what.limit) listing.flows.push_back(flow);
+  };
+  if (!what.slot)
+    parts_.proxy.list_flows(each);
+  else if (const proxy::Client* client = parts_.peers.client(*what.slot))
+    parts_.proxy.list_flows(*client, each);
   listings_.push_back(std::move(listing));
 }
 

@@ -69,7 +69,7 @@ std::string WorkerPeers::change(ChangePeer order, base::Time now) {
   }
   if (order.persistent_keepalive)
     device_.set_persistent_keepalive(peer.id, *order.persistent_keepalive, now);
-  if (order.allowed_ips || order.policy || order.name) change_client(peer, order, now);
+  if (order.allowed_ips || order.policy || order.name) change_client(peer, order);
   return {};
 }
 
@@ -81,7 +81,7 @@ void WorkerPeers::change_routes(Peer& peer, const std::vector<base::Prefix>& now
   for (const base::Prefix& prefix : now_held) device_.add_allowed_ip(peer.id, prefix);
 }
 
-void WorkerPeers::change_client(Peer& peer, ChangePeer& order, base::Time now) {
+void WorkerPeers::change_client(Peer& peer, ChangePeer& order) {
   proxy::ClientConfig config = peer.client->config;
   if (order.name) config.name = std::move(*order.name);
   if (order.allowed_ips) config.addresses = std::move(*order.allowed_ips);
@@ -90,9 +90,7 @@ void WorkerPeers::change_client(Peer& peer, ChangePeer& order, base::Time now) {
     config.egress = rules_.find(order.policy->rules);
     config.full_cone = order.policy->full_cone;
   }
-  base::PeerCounters& counters = shared_.peer(config.slot);
-  proxy_.remove_client(*peer.client);
-  peer.client = &proxy_.add_client(std::move(config), counters, now);
+  proxy_.update_client(*peer.client, std::move(config));
 }
 
 std::string WorkerPeers::remove(std::uint32_t slot) noexcept {

@@ -38,7 +38,7 @@ class WorkerPeers {
     wg::PeerId id;
     proxy::Client* client;
   };
-  void change_client(Peer& peer, ChangePeer& order, base::Time now);
+  void change_client(Peer& peer, ChangePeer& order);
   void change_routes(Peer& peer, const std::vector<base::Prefix>& now_held);
 
   SharedState& shared_;

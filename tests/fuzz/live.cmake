@@ -1,0 +1,1 @@
+culvert_fuzz(control_lines SOURCES control_lines.cpp DEPENDS app_run)
