@@ -2,20 +2,22 @@
 
 #include <algorithm>
 
+#include "app/order.hpp"
+
 namespace culvert::app {
 namespace {
 
 using Rules = std::shared_ptr<const proxy::EgressRules>;
 
 // No rules and an empty list of them say the same.
-bool same_rules(const Rules& a, const Rules& b) {
+bool same_shared_rules(const Rules& a, const Rules& b) {
   if (a == b) return true;
   static const proxy::EgressRules none;
-  return (a ? *a : none) == (b ? *b : none);
+  return same_rules(a ? *a : none, b ? *b : none);
 }
 
 bool same_client_policy(const Policy& a, const Policy& b) {
-  return same_rules(a.egress, b.egress) && a.limits == b.limits && a.full_cone == b.full_cone;
+  return same_shared_rules(a.egress, b.egress) && same_limits(a.limits, b.limits) && a.full_cone == b.full_cone;
 }
 
 bool same_accounts(const Policy& a, const Policy& b) {
@@ -70,8 +72,8 @@ SettingsDifference difference(const Config& was, const Config& is) {
   const auto fixed = [&](bool same, const char* key) {
     if (!same) found.need_restart.emplace_back(key);
   };
-  live(was.egress == is.egress, "egress");
-  live(was.limits == is.limits, "limits");
+  live(same_rules(was.egress, is.egress), "egress");
+  live(same_limits(was.limits, is.limits), "limits");
   live(was.log_level == is.log_level, "server.log_level");
   live(was.endpoint == is.endpoint, "server.endpoint");
   compare_groups(was, is, found.live);
@@ -97,6 +99,11 @@ SettingsDifference difference(const Config& was, const Config& is) {
   fixed(was.receive_window_max == is.receive_window_max, "limits.receive_window_max");
   fixed(was.send_buffer_max == is.send_buffer_max, "limits.send_buffer_max");
   fixed(was.window_budget == is.window_budget, "limits.window_budget");
+  fixed(was.control.token == is.control.token, "server.http_token");
+  fixed(was.control.accounting == is.control.accounting, "accounting");
+  fixed(was.control.webhooks == is.control.webhooks, "webhook");
+  fixed(was.control.admission == is.control.admission, "admission");
+  fixed(was.control.status_line == is.control.status_line, "server.status_line");
   fixed(same_forwards(was.forwards, is.forwards), "forward");
   return found;
 }
@@ -107,6 +114,7 @@ void take_live_settings(Config& to, Config& from) {
   to.log_level = from.log_level;
   to.endpoint = std::move(from.endpoint);
   to.groups = std::move(from.groups);
+  to.quota_terms = std::move(from.quota_terms);
   to.places = std::move(from.places);
 }
 

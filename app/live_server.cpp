@@ -18,6 +18,11 @@ namespace {
 // So many routes in one line: a few hundred microseconds of a worker's time.
 constexpr std::size_t routes_a_line = 200;
 
+template <class T, std::size_t Capacity>
+constexpr std::size_t capacity_of(const base::SharedRing<T, Capacity>&) noexcept {
+  return Capacity;
+}
+
 control::ServerInfo server_info(const Runtime& runtime) {
   const Config& config = *runtime.config;
   control::ServerInfo info;
@@ -100,6 +105,7 @@ const Peer& LiveServer::enter(Wanted wanted) {
 
 const Peer& LiveServer::insert(Wanted wanted, Answers& wait) {
   const Peer& peer = enter(std::move(wanted));
+  if (observer_) observer_->on_peer_added(peer);
   workers_.order(peer.worker, add_order(peer.slot, peer.entry, runtime_.rules), wait.expect());
   note_routes(peer, true);
   log::info("peer {} added", peer.entry.name);
@@ -135,6 +141,7 @@ void LiveServer::erase(std::uint32_t slot, Answers& wait) {
   runtime_.registry.remove(slot);
   workers_.order(worker, RemovePeer{slot},
                  [this, slot, name, done = wait.expect()](Workers::Answer answer) {
+                   if (observer_) observer_->on_peer_left(slot);
                    runtime_.registry.give_back(slot);
                    log::info("peer {} removed", name);
                    events_.publish(control::EventKind::peer_removed, name, "removed");
@@ -177,7 +184,7 @@ void LiveServer::take_records(const std::function<void(const proxy::FlowRecord&)
   for (unsigned worker = 0; worker < runtime_.workers; ++worker) {
     proxy::FlowRing& ring = runtime_.shared.records(worker);
     Record record;
-    for (std::size_t n = 0; n < proxy::FlowRing::capacity && ring.pop(record); ++n) {
+    for (std::size_t n = 0; n < capacity_of(ring) && ring.pop(record); ++n) {
       const Peer* peer = runtime_.registry.at(record.peer);
       if (record.peer >= runtime_.registry.capacity() || (peer && peer->worker != worker) ||
           record.end > Record::End::lack || record.state > Record::State::closed)

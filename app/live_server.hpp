@@ -36,6 +36,8 @@ class LiveServer final : public control::Server {
   // Before the workers start: the peers of the file, then those of the database. One of these that
   // does not fit any more is named in the log, stays stored and is inactive.
   void enter_peers(std::vector<PeerEntry> of_file);
+  // Told of peers from now on; null: nobody is.
+  void observe(control::PeerObserver* observer) noexcept { observer_ = observer; }
   // To be spawned once: peers that the database could not give at start come when it can, and a
   // database that was renewed gets them again.
   boost::asio::awaitable<void> keep_store();
@@ -121,6 +123,7 @@ class LiveServer final : public control::Server {
   Workers& workers_;
   control::EventBus& events_;
   control::StateStore* store_;
+  control::PeerObserver* observer_ = nullptr;
   std::function<Loaded()> load_again_;
   control::ServerInfo info_;
   Turns turns_;

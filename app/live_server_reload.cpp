@@ -6,7 +6,7 @@
 
 #include "app/live_server.hpp"
 #include "app/service_manager.hpp"
-#include "base/log.hpp"
+#include "base/log_level.hpp"
 
 namespace culvert::app {
 
@@ -76,7 +76,8 @@ std::optional<Problem> LiveServer::plan(Config& config, std::vector<Wanted>& wan
 void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& wait) {
   Config& running = *runtime_.config;
   SettingsDifference differs = difference(running, config);
-  const bool globals = running.egress != config.egress || running.limits != config.limits ||
+  const bool globals = !same_rules(running.egress, config.egress) ||
+                       !same_limits(running.limits, config.limits) ||
                        running.log_level != config.log_level;
   take_live_settings(running, config);
   report.applied = std::move(differs.live);

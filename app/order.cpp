@@ -13,22 +13,6 @@ constexpr std::string_view key_start = R"({"preshared_key":")";
 constexpr std::size_t key_text_size = 44;
 constexpr std::string_view no_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-// All fields of Limits, in one order for both directions.
-template <class Limits, class Each>
-void each_limit(Limits& limits, Each each) {
-  for (auto* count :
-       {&limits.tcp_flows, &limits.tcp_dials, &limits.new_flows_per_second,
-        &limits.new_flows_burst, &limits.udp_mappings, &limits.echo_per_second,
-        &limits.tcp_flows_total, &limits.tcp_dials_total, &limits.new_flows_per_second_total,
-        &limits.udp_mappings_total, &limits.reserved_descriptors})
-    each(*count);
-  for (auto* wait : {&limits.tcp_idle, &limits.tcp_half_closed, &limits.tcp_dial,
-                     &limits.tcp_no_progress, &limits.tcp_no_progress_crowded, &limits.udp_idle,
-                     &limits.udp_idle_dns, &limits.echo_idle})
-    each(*wait);
-}
-static_assert(sizeof(proxy::Limits) == 19 * sizeof(std::uint64_t), "name it above as well");
-
 std::uint64_t as_number(std::size_t count) noexcept {
   return count;
 }
@@ -299,6 +283,21 @@ What read_what(const json& object, std::optional<wg::PresharedKey>& key) {
 }
 
 }  // namespace
+
+bool same_limits(const proxy::Limits& a, const proxy::Limits& b) {
+  std::vector<std::uint64_t> of_a, of_b;
+  each_limit(a, [&](auto value) { of_a.push_back(as_number(value)); });
+  each_limit(b, [&](auto value) { of_b.push_back(as_number(value)); });
+  return of_a == of_b;
+}
+
+bool same_rules(const proxy::EgressRules& a, const proxy::EgressRules& b) {
+  const auto same = [](const proxy::EgressRule& one, const proxy::EgressRule& two) {
+    return one.prefix == two.prefix && one.first_port == two.first_port &&
+           one.last_port == two.last_port && one.protocol == two.protocol;
+  };
+  return std::ranges::equal(a.allow, b.allow, same) && std::ranges::equal(a.deny, b.deny, same);
+}
 
 std::string to_line(const Order& order) {
   json object = std::visit(ToJson{}, order.what);

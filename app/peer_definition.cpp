@@ -109,8 +109,7 @@ control::Outcome<PeerEntry> read_definition(const json& definition, const Config
   Node node = node_of(definition, "", 0);
   std::vector<Finding> found;
   Findings findings(found);
-  PeerEntry entry;
-  read_peer(node, config, entry, findings);
+  PeerEntry entry = read_peer(node, config, findings);
   if (findings.fatal()) {
     std::vector<FieldProblem> fields;
     for (Finding& finding : found)

@@ -1,5 +1,7 @@
 #include "app/peer_watch.hpp"
 
+#include <utility>
+
 #include "base/log.hpp"
 
 namespace culvert::app {
@@ -26,14 +28,17 @@ void PeerWatch::on_report(unsigned worker, const ControlMessage& message) {
 void PeerWatch::on_up(Peer& peer, const wg::Path& path) {
   PeerMemory& memory = registry_.memory(peer.slot);
   const std::string remote = path.remote.to_string();
-  if (!memory.up) {
+  const bool was_connected = peer.connected;
+  const bool was_up = memory.up;
+  memory = {path, true};
+  peer.endpoint = path.remote;
+  peer.connected = true;
+  if (!was_connected && observer_) observer_->on_peer_connected(peer);
+  if (!was_up) {
     log::info("peer {} connected from {}", peer.entry.name, remote);
     events_.publish(EventKind::connect, peer.entry.name, "connected from " + remote,
                     "\"endpoint\":\"" + remote + "\"");
   }
-  memory = {path, true};
-  peer.endpoint = path.remote;
-  peer.connected = true;
 }
 
 void PeerWatch::on_moved(Peer& peer, const wg::Path& path) {
@@ -46,16 +51,19 @@ void PeerWatch::on_moved(Peer& peer, const wg::Path& path) {
 
 void PeerWatch::on_down(Peer& peer) {
   PeerMemory& memory = registry_.memory(peer.slot);
-  if (memory.up) {
+  const bool was_up = memory.up, was_connected = peer.connected;
+  memory.up = peer.connected = false;
+  if (was_connected && observer_) observer_->on_peer_disconnected(peer);
+  if (was_up) {
     log::info("peer {} is gone: its session ended", peer.entry.name);
     events_.publish(EventKind::disconnect, peer.entry.name, "its session ended");
   }
-  memory.up = peer.connected = false;
 }
 
 void PeerWatch::on_worker_lost(unsigned worker) {
   for (const Peer* peer : registry_.peers())
-    if (peer->worker == worker) registry_.at(peer->slot)->connected = false;
+    if (peer->worker == worker && std::exchange(registry_.at(peer->slot)->connected, false))
+      if (observer_) observer_->on_peer_disconnected(*peer);
 }
 
 }  // namespace culvert::app

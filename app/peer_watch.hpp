@@ -12,6 +12,8 @@ class PeerWatch {
  public:
   PeerWatch(Registry& registry, control::EventBus& events) : registry_(registry), events_(events) {}
 
+  // Told from now on; null: nobody is.
+  void observe(control::PeerObserver* observer) noexcept { observer_ = observer; }
   void on_report(unsigned worker, const ControlMessage& message);
   // Nobody has a session with a worker that is gone. Where they were stays known.
   void on_worker_lost(unsigned worker);
@@ -24,6 +26,7 @@ class PeerWatch {
 
   Registry& registry_;
   control::EventBus& events_;
+  control::PeerObserver* observer_ = nullptr;
 };
 
 }  // namespace culvert::app

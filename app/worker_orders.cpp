@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "app/limit_shares.hpp"
-#include "base/log.hpp"
+#include "base/log_level.hpp"
 
 namespace culvert::app {
 

@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "base/log_level.hpp"
+
 namespace culvert::base::log {
 
 namespace {

@@ -15,7 +15,6 @@ enum class Format { text, json };
 
 // Called once at start; `tag` names the process in every line ("supervisor", "worker 0").
 void set_up(Level level, Format format, std::string_view tag);
-void set_level(Level level) noexcept;
 bool enabled(Level level) noexcept;
 void write(Level level, std::string_view message) noexcept;
 

@@ -33,12 +33,10 @@ struct EgressRule {
   static std::optional<EgressRule> parse(std::string_view text);
   std::string to_string() const;
   bool matches(const base::Endpoint& target, base::Protocol protocol) const noexcept;
-  friend bool operator==(const EgressRule&, const EgressRule&) = default;
 };
 
 struct EgressRules {
   std::vector<EgressRule> allow, deny;  // deny wins over allow, allow over the built-in denials
-  friend bool operator==(const EgressRules&, const EgressRules&) = default;
 };
 
 // The IPv4 address that an IPv6 address embeds: IPv4-mapped and -compatible (RFC 4291), NAT64

@@ -35,7 +35,6 @@ struct Limits {
   std::chrono::seconds udp_idle{120};
   std::chrono::seconds udp_idle_dns{30};  // towards port 53
   std::chrono::seconds echo_idle{30};
-  friend bool operator==(const Limits&, const Limits&) = default;
 };
 
 }  // namespace culvert::proxy

@@ -2,8 +2,10 @@
 #include "app/live_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_future.hpp>
+#include <boost/asio/detached.hpp>
+#include <algorithm>
 #include <map>
+#include <signal.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/catch.hpp"
@@ -103,6 +105,8 @@ std::unique_ptr<app::Config> configuration(std::vector<app::PeerEntry> peers, bo
   group.down = 1'000'000;
   group.total_up = 7'000'000;
   config->groups.emplace("staff", group);
+  config->calendar =
+      std::make_shared<const control::Calendar>(std::move(*control::Calendar::open("UTC")));
   config->peers = std::move(peers);
   return config;
 }
@@ -112,6 +116,14 @@ std::vector<app::PeerEntry> list(app::PeerEntry a, app::PeerEntry b) {
   all.push_back(std::move(a));
   all.push_back(std::move(b));
   return all;
+}
+
+template <class T>
+using Kept = std::shared_ptr<std::optional<Outcome<T>>>;
+
+template <class T>
+boost::asio::awaitable<void> keep(control::Server::Promise<T> promise, Kept<T> kept) {
+  kept->emplace(co_await std::move(promise));
 }
 
 class World final : app::Workers::Events {
@@ -145,15 +157,16 @@ class World final : app::Workers::Events {
     return done();
   }
   template <class T>
-  Outcome<T> get(control::Server::Promise<T> promise) {
-    auto future = boost::asio::co_spawn(io, std::move(promise), boost::asio::use_future);
-    REQUIRE(until([&] { return future.wait_for(0s) == std::future_status::ready; }));
-    return future.get();
+  Kept<T> begin(control::Server::Promise<T> promise) {
+    auto kept = std::make_shared<std::optional<Outcome<T>>>();
+    boost::asio::co_spawn(io, keep(std::move(promise), kept), boost::asio::detached);
+    return kept;
   }
-  std::size_t of_file() const {
-    std::size_t n = 0;
-    for (const auto* peer : server.peers()) n += peer->source == Source::file;
-    return n;
+  template <class T>
+  Outcome<T> get(control::Server::Promise<T> promise) {
+    const auto kept = begin(std::move(promise));
+    REQUIRE(until([&] { return kept->has_value(); }));
+    return std::move(**kept);
   }
 
   MemoryStore own_store;
@@ -313,16 +326,13 @@ TEST_CASE("a killed worker ends no change: its successor knows") {
 
 TEST_CASE("changes at the same time are made one after another") {
   World world(list(file_peer(2), file_peer(3)), nullptr, true);
-  std::vector<std::future<Outcome<std::string>>> adding;
+  std::vector<Kept<std::string>> adding;
   for (int i = 0; i < 40; ++i)
-    adding.push_back(boost::asio::co_spawn(
-        world.io, world.server.add_peer(definition(("n" + std::to_string(i)).c_str())),
-        boost::asio::use_future));
-  REQUIRE(world.until([&] {
-    return std::ranges::all_of(
-        adding, [](auto& each) { return each.wait_for(0s) == std::future_status::ready; });
-  }));
-  for (auto& each : adding) CHECK(each.get());
+    adding.push_back(
+        world.begin(world.server.add_peer(definition(("n" + std::to_string(i)).c_str()))));
+  REQUIRE(world.until(
+      [&] { return std::ranges::all_of(adding, [](auto& each) { return each->has_value(); }); }));
+  for (auto& each : adding) CHECK(**each);
   CHECK(world.server.peers().size() == 42);
   const auto flows = world.get(world.server.flows({}));
   REQUIRE(flows);

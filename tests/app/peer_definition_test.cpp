@@ -18,6 +18,8 @@ app::Config config() {
   base::SystemRandom random;
   made.private_key = wg::generate_private_key(random);
   made.address = {{*base::IpAddress::parse("10.8.0.1"), *base::Prefix::parse("10.8.0.0/24")}};
+  made.calendar =
+      std::make_shared<const control::Calendar>(std::move(*control::Calendar::open("UTC")));
   app::GroupConfig group;
   group.name = "staff";
   group.down = 5'000'000;
