@@ -31,15 +31,16 @@ boost::asio::awaitable<std::string> Answers::wait() {
   co_return error_;
 }
 
-void Turns::give_back(State& state) {
-  state.taken = false;
-  if (state.waiting.empty()) return;
-  state.waiting.front()->cancel();
-  state.waiting.pop_front();
+// A class, and made outside the coroutine: g++ 12 destroys a lambda in co_return twice.
+Turns::Turn::~Turn() {
+  state_->taken = false;
+  if (state_->waiting.empty()) return;
+  state_->waiting.front()->cancel();
+  state_->waiting.pop_front();
 }
 
 boost::asio::awaitable<Turns::Token> Turns::take() {
-  const auto state = state_;
+  const std::shared_ptr<State> state = state_;
   while (state->taken) {
     const auto called = std::make_shared<steady_timer>(io_, steady_timer::time_point::max());
     state->waiting.push_back(called);
@@ -47,7 +48,8 @@ boost::asio::awaitable<Turns::Token> Turns::take() {
     co_await called->async_wait(redirect_error(use_awaitable, error));
   }
   state->taken = true;
-  co_return Token(state.get(), [state](void*) { give_back(*state); });
+  Token token = std::make_shared<Turn>(state);
+  co_return token;
 }
 
 }  // namespace culvert::app

@@ -48,7 +48,16 @@ class Turns {
     bool taken = false;
     std::deque<std::shared_ptr<boost::asio::steady_timer>> waiting;
   };
-  static void give_back(State& state);
+  class Turn {
+   public:
+    explicit Turn(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    std::shared_ptr<State> state_;
+  };
   boost::asio::io_context& io_;
   std::shared_ptr<State> state_;
 };

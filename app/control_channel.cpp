@@ -47,10 +47,9 @@ std::pair<Descriptor, Descriptor> ControlChannel::make_pair() {
 
 std::shared_ptr<ControlChannel> ControlChannel::start(boost::asio::io_context& io,
                                                       Descriptor socket, Bounds bounds,
-                                                      OnLine on_line,
-                                                      OnClosed on_closed) {
-  std::shared_ptr<ControlChannel> channel(new ControlChannel(
-      io, std::move(socket), bounds, std::move(on_line), std::move(on_closed)));
+                                                      OnLine on_line, OnClosed on_closed) {
+  std::shared_ptr<ControlChannel> channel(
+      new ControlChannel(io, std::move(socket), bounds, std::move(on_line), std::move(on_closed)));
   channel->wait_readable();
   return channel;
 }

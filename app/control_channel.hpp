@@ -62,7 +62,8 @@ class ControlChannel : public std::enable_shared_from_this<ControlChannel> {
   void close() noexcept;  // no handler is called any more; idempotent
 
  private:
-  ControlChannel(boost::asio::io_context& io, Descriptor socket, Bounds bounds, OnLine on_line, OnClosed on_closed);
+  ControlChannel(boost::asio::io_context& io, Descriptor socket, Bounds bounds, OnLine on_line,
+                 OnClosed on_closed);
   void wait_readable();
   void wait_writable();
   void read_some();

@@ -17,7 +17,8 @@ bool same_shared_rules(const Rules& a, const Rules& b) {
 }
 
 bool same_client_policy(const Policy& a, const Policy& b) {
-  return same_shared_rules(a.egress, b.egress) && same_limits(a.limits, b.limits) && a.full_cone == b.full_cone;
+  return same_shared_rules(a.egress, b.egress) && same_limits(a.limits, b.limits) &&
+         a.full_cone == b.full_cone;
 }
 
 bool same_accounts(const Policy& a, const Policy& b) {
@@ -99,11 +100,6 @@ SettingsDifference difference(const Config& was, const Config& is) {
   fixed(was.receive_window_max == is.receive_window_max, "limits.receive_window_max");
   fixed(was.send_buffer_max == is.send_buffer_max, "limits.send_buffer_max");
   fixed(was.window_budget == is.window_budget, "limits.window_budget");
-  fixed(was.control.token == is.control.token, "server.http_token");
-  fixed(was.control.accounting == is.control.accounting, "accounting");
-  fixed(was.control.webhooks == is.control.webhooks, "webhook");
-  fixed(was.control.admission == is.control.admission, "admission");
-  fixed(was.control.status_line == is.control.status_line, "server.status_line");
   fixed(same_forwards(was.forwards, is.forwards), "forward");
   return found;
 }

@@ -25,7 +25,7 @@ struct SettingsDifference {
   std::vector<std::string> live;          // keys that can change while the server runs
   std::vector<std::string> need_restart;  // keys that cannot
 };
-// Everything but the peers.
+// Everything but the peers and the control plane's own settings.
 SettingsDifference difference(const Config& was, const Config& is);
 
 // Moves what may change live from `from` to `to`.

@@ -96,8 +96,8 @@ base::GroupControls& LiveServer::group_controls(std::size_t group) {
 }
 
 const Peer& LiveServer::enter(Wanted wanted) {
-  const Peer& peer = runtime_.registry.add(std::move(wanted.entry), wanted.source,
-                                           std::move(wanted.definition));
+  const Peer& peer =
+      runtime_.registry.add(std::move(wanted.entry), wanted.source, std::move(wanted.definition));
   runtime_.shared.clear_peer(peer.slot);
   write_controls(runtime_, peer.slot);
   return peer;
@@ -161,8 +161,8 @@ void LiveServer::tell_routes(Answers& wait) {
     for (std::size_t at = 0; at < routes.size(); at += routes_a_line) {
       const auto end = std::min(routes.size(), at + routes_a_line);
       ChangeRoutes part;
-      (part.*member).assign(routes.begin() + std::ptrdiff_t(at),
-                            routes.begin() + std::ptrdiff_t(end));
+      (part.*member)
+          .assign(routes.begin() + std::ptrdiff_t(at), routes.begin() + std::ptrdiff_t(end));
       for (unsigned worker = 0; worker < runtime_.workers; ++worker)
         workers_.order(worker, part, wait.expect());
     }
@@ -204,9 +204,8 @@ LiveServer::Promise<std::vector<proxy::FlowRecord>> LiveServer::flows(control::F
   const std::string error = co_await wait->wait();
   if (!error.empty()) co_return Problem{503, "Flows not available", error, {}};
   auto flows = std::move(wait->flows());
-  std::erase_if(flows, [&](const proxy::FlowRecord& flow) {
-    return !runtime_.registry.at(flow.peer);
-  });
+  std::erase_if(flows,
+                [&](const proxy::FlowRecord& flow) { return !runtime_.registry.at(flow.peer); });
   if (flows.size() > filter.limit) flows.resize(filter.limit);
   co_return flows;
 }

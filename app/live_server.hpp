@@ -1,6 +1,7 @@
-// LiveServer: the running server as the control plane sees and changes it. A change is first checked
-// as a whole, then stored if it must outlive the process, then made in the Runtime, and then told to
-// the workers concerned; its promise is kept when they have done it. Changes wait for one another.
+// LiveServer: the running server as the control plane sees and changes it. A change is first
+// checked as a whole, then stored if it must outlive the process, then made in the Runtime, and
+// then told to the workers concerned; its promise is kept when they have done it. Changes wait for
+// one another.
 #pragma once
 
 #include <functional>
@@ -38,6 +39,9 @@ class LiveServer final : public control::Server {
   void enter_peers(std::vector<PeerEntry> of_file);
   // Told of peers from now on; null: nobody is.
   void observe(control::PeerObserver* observer) noexcept { observer_ = observer; }
+  // Who takes the control plane's settings at a reload; returns the keys that wait for a restart.
+  using Configure = std::function<std::vector<std::string>(const control::Settings& settings)>;
+  void configure_with(Configure configure) { configure_ = std::move(configure); }
   // To be spawned once: peers that the database could not give at start come when it can, and a
   // database that was renewed gets them again.
   boost::asio::awaitable<void> keep_store();
@@ -101,7 +105,8 @@ class LiveServer final : public control::Server {
   boost::asio::awaitable<void> enter_late();
   void store_all();
   std::optional<control::Problem> give_addresses(nlohmann::json& definition) const;
-  const control::Peer* changeable(std::string_view name, std::optional<control::Problem>& why) const;
+  const control::Peer* changeable(std::string_view name,
+                                  std::optional<control::Problem>& why) const;
 
   // change_device
   std::optional<control::Problem> set_mark(std::uint32_t mark);
@@ -125,13 +130,14 @@ class LiveServer final : public control::Server {
   control::StateStore* store_;
   control::PeerObserver* observer_ = nullptr;
   std::function<Loaded()> load_again_;
+  Configure configure_;
   control::ServerInfo info_;
   Turns turns_;
   std::uint32_t fwmark_ = 0;
   std::vector<Inactive> inactive_;
   bool stored_known_ = false;       // the database's peers were read
   unsigned stored_generation_ = 0;  // of the database that has them
-  ChangeRoutes routes_;  // to be told
+  ChangeRoutes routes_;             // to be told
 };
 
 // A copy with its key: entries are not copied by accident.

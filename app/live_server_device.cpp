@@ -86,9 +86,11 @@ std::optional<Problem> LiveServer::set_mark(std::uint32_t value) {
   if (value == fwmark_) return std::nullopt;
   if (!mark(runtime_.sockets, value)) {
     const auto why = std::error_code(errno, std::generic_category()).message();
-    return Problem{403, "Mark refused",
-                   fmt::format("fwmark {}: the kernel refuses SO_MARK to this user: {}", value, why),
-                   {}};
+    return Problem{
+        403,
+        "Mark refused",
+        fmt::format("fwmark {}: the kernel refuses SO_MARK to this user: {}", value, why),
+        {}};
   }
   fwmark_ = value;
   return std::nullopt;
@@ -141,8 +143,10 @@ std::optional<Problem> LiveServer::remove_by_key(const Peer& peer, Answers& wait
 
 std::optional<Problem> LiveServer::add_by_key(PeerChange& change, Answers& wait) {
   if (runtime_.registry.full())
-    return Problem{409, "No room for another peer",
-                   fmt::format("there is room for {}", runtime_.registry.capacity()), {}};
+    return Problem{409,
+                   "No room for another peer",
+                   fmt::format("there is room for {}", runtime_.registry.capacity()),
+                   {}};
   const json definition{{"name", runtime_.registry.free_name(made_name(change.public_key))},
                         {"public_key", change.public_key.to_string()}};
   auto entry = read_definition(definition, *runtime_.config);

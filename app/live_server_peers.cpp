@@ -27,8 +27,10 @@ Problem conflict(std::vector<FieldProblem> fields) {
 }
 
 Problem no_room(std::size_t capacity) {
-  return {409, "No room for another peer",
-          fmt::format("this server has room for {} peers until it is started anew", capacity), {}};
+  return {409,
+          "No room for another peer",
+          fmt::format("this server has room for {} peers until it is started anew", capacity),
+          {}};
 }
 
 Problem not_done(const std::string& error) {
@@ -97,7 +99,8 @@ const Peer* LiveServer::changeable(std::string_view name, std::optional<Problem>
     return nullptr;
   }
   if (peer->source == Source::database) return peer;
-  why = Problem{409, "Peer of the configuration file",
+  why = Problem{409,
+                "Peer of the configuration file",
                 fmt::format("peer \"{}\" stands at {}: change it there and reload",
                             peer->entry.name, peer->entry.place),
                 {}};

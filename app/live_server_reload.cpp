@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "app/live_server.hpp"
 #include "app/service_manager.hpp"
@@ -56,7 +57,8 @@ class Reloading {
 // Peers as they are to be; the problem if they cannot be had.
 std::optional<Problem> LiveServer::plan(Config& config, std::vector<Wanted>& wanted) {
   if (config.groups.size() > SharedState::group_capacity)
-    return Problem{422, "Too many groups",
+    return Problem{422,
+                   "Too many groups",
                    fmt::format("there are {}, expected at most {}", config.groups.size(),
                                SharedState::group_capacity),
                    {}};
@@ -66,7 +68,8 @@ std::optional<Problem> LiveServer::plan(Config& config, std::vector<Wanted>& wan
     wanted.push_back({std::move(entry), Source::file, {}});
   }
   if (added > runtime_.registry.room())
-    return Problem{422, "No room for so many peers",
+    return Problem{422,
+                   "No room for so many peers",
                    fmt::format("{} more, and there is room for {} until the server is started anew",
                                added, runtime_.registry.room()),
                    {}};
@@ -82,6 +85,9 @@ void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& w
   take_live_settings(running, config);
   report.applied = std::move(differs.live);
   report.need_restart = std::move(differs.need_restart);
+  if (configure_)
+    for (std::string& key : configure_(config.control))
+      report.need_restart.push_back(std::move(key));
   for (const std::size_t place : runtime_.groups.set(running.groups))
     runtime_.shared.clear_group(place);
   write_group_controls(runtime_);
@@ -115,6 +121,14 @@ void LiveServer::apply_peers(std::vector<Wanted> wanted, ReloadReport& report, A
     if (replace(peer->slot, std::move(each.entry), wait)) report.changed.push_back(name);
     write_controls(runtime_, peer->slot);  // its group may have got another place
   }
+  // A forward's socket is with the worker that owned its client when it started.
+  const auto moved = [this](const ForwardSocket& forward) {
+    const auto route = std::as_const(runtime_.registry).routes().find(forward.entry.to.address);
+    return route && route->worker != forward.worker;
+  };
+  if (std::ranges::any_of(runtime_.forwards, moved) &&
+      std::ranges::find(report.need_restart, "forward") == report.need_restart.end())
+    report.need_restart.emplace_back("forward");
 }
 
 LiveServer::Promise<ReloadReport> LiveServer::reload() {

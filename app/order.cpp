@@ -50,8 +50,9 @@ bool read_rules(const json& object, const char* key, std::vector<proxy::EgressRu
   const json* list = list_of(object, key);
   if (!list) return false;
   for (const json& each : *list) {
-    const auto rule = each.is_string() ? proxy::EgressRule::parse(each.get_ref<const std::string&>())
-                                       : std::nullopt;
+    const auto rule = each.is_string()
+                          ? proxy::EgressRule::parse(each.get_ref<const std::string&>())
+                          : std::nullopt;
     if (!rule) return false;
     rules.push_back(*rule);
   }
@@ -68,8 +69,8 @@ bool read_prefixes(const json& object, std::vector<base::Prefix>& prefixes) {
   const json* list = list_of(object, "allowed_ips");
   if (!list) return false;
   for (const json& each : *list) {
-    const auto prefix = each.is_string() ? base::Prefix::parse(each.get_ref<const std::string&>())
-                                         : std::nullopt;
+    const auto prefix =
+        each.is_string() ? base::Prefix::parse(each.get_ref<const std::string&>()) : std::nullopt;
     if (!prefix) return false;
     prefixes.push_back(*prefix);
   }

@@ -24,14 +24,14 @@ namespace culvert::app {
 template <class Limits, class Each>
 void each_limit(Limits& limits, Each each) {
   for (auto* count :
-       {&limits.tcp_flows, &limits.tcp_dials, &limits.new_flows_per_second,
-        &limits.new_flows_burst, &limits.udp_mappings, &limits.echo_per_second,
-        &limits.tcp_flows_total, &limits.tcp_dials_total, &limits.new_flows_per_second_total,
-        &limits.udp_mappings_total, &limits.reserved_descriptors})
+       {&limits.tcp_flows, &limits.tcp_dials, &limits.new_flows_per_second, &limits.new_flows_burst,
+        &limits.udp_mappings, &limits.echo_per_second, &limits.tcp_flows_total,
+        &limits.tcp_dials_total, &limits.new_flows_per_second_total, &limits.udp_mappings_total,
+        &limits.reserved_descriptors})
     each(*count);
-  for (auto* wait : {&limits.tcp_idle, &limits.tcp_half_closed, &limits.tcp_dial,
-                     &limits.tcp_no_progress, &limits.tcp_no_progress_crowded, &limits.udp_idle,
-                     &limits.udp_idle_dns, &limits.echo_idle})
+  for (auto* wait :
+       {&limits.tcp_idle, &limits.tcp_half_closed, &limits.tcp_dial, &limits.tcp_no_progress,
+        &limits.tcp_no_progress_crowded, &limits.udp_idle, &limits.udp_idle_dns, &limits.echo_idle})
     each(*wait);
 }
 static_assert(sizeof(proxy::Limits) == 19 * sizeof(std::uint64_t), "name it above as well");
@@ -42,7 +42,7 @@ bool same_rules(const proxy::EgressRules& a, const proxy::EgressRules& b);
 // The part of a peer's policy that its worker acts on. Rates, quotas and stops are in the shared
 // memory.
 struct ClientPolicy {
-  proxy::Limits limits;  // the per-client ones
+  proxy::Limits limits;     // the per-client ones
   std::uint64_t rules = 0;  // of its own or its group, by number; 0 = none
   bool full_cone = false;
 };

@@ -71,14 +71,16 @@ std::vector<FieldProblem> not_here(const json& definition) {
   if (!definition.contains("public_key"))
     found.push_back({"public_key", "is missing, expected the client's public key"});
   if (definition.contains("preshared_key_file"))
-    found.push_back({"preshared_key_file", "is read for the configuration file only, expected "
-                                           "preshared_key"});
+    found.push_back({"preshared_key_file",
+                     "is read for the configuration file only, expected "
+                     "preshared_key"});
   const auto endpoint = definition.find("endpoint");
   if (endpoint != definition.end() && endpoint->is_string()) {
     const auto& text = endpoint->get_ref<const std::string&>();
     if (!text.empty() && !base::Endpoint::parse(text))
-      found.push_back({"endpoint", "expected an address and a port, such as \"192.0.2.1:51820\": "
-                                   "names are looked up for the configuration file only"});
+      found.push_back({"endpoint",
+                       "expected an address and a port, such as \"192.0.2.1:51820\": "
+                       "names are looked up for the configuration file only"});
   }
   return found;
 }

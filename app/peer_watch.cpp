@@ -43,8 +43,7 @@ void PeerWatch::on_up(Peer& peer, const wg::Path& path) {
 
 void PeerWatch::on_moved(Peer& peer, const wg::Path& path) {
   PeerMemory& memory = registry_.memory(peer.slot);
-  if (memory.up)
-    log::debug("peer {} is now at {}", peer.entry.name, path.remote.to_string());
+  if (memory.up) log::debug("peer {} is now at {}", peer.entry.name, path.remote.to_string());
   memory.path = path;
   peer.endpoint = path.remote;
 }

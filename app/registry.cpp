@@ -55,10 +55,9 @@ std::vector<FieldProblem> Registry::conflicts(const PeerEntry& entry,
     found.push_back({"name", fmt::format("another peer has the name \"{}\"", entry.name)});
   for (std::size_t i = 0; i < entry.allowed_ips.size(); ++i)
     if (const Peer* peer = holder(entry.allowed_ips[i]); other(peer))
-      found.push_back(
-          {fmt::format("allowed_ips/{}", i),
-           fmt::format("{} belongs to peer \"{}\"", entry.allowed_ips[i].to_string(),
-                       peer->entry.name)});
+      found.push_back({fmt::format("allowed_ips/{}", i),
+                       fmt::format("{} belongs to peer \"{}\"", entry.allowed_ips[i].to_string(),
+                                   peer->entry.name)});
   return found;
 }
 

@@ -67,9 +67,8 @@ void SharedState::clear_group(std::size_t place) noexcept {
 }
 
 void reset_gauges(base::WorkerCounters& counters) noexcept {
-  for (base::Counter* gauge :
-       {&counters.dialling, &counters.tcp_open, &counters.udp_open, &counters.echo_open,
-        &counters.packets_in_use})
+  for (base::Counter* gauge : {&counters.dialling, &counters.tcp_open, &counters.udp_open,
+                               &counters.echo_open, &counters.packets_in_use})
     gauge->set(0);
 }
 

@@ -25,8 +25,7 @@ void WorkerOrders::accept(std::string& line) {
 
 bool WorkerOrders::run(base::Time now) {
   if (lines_.empty() && listings_.empty()) return false;
-  const base::Time start = base::BootClock::now();
-  while (!lines_.empty() && base::BootClock::now() - start < time_a_turn) carry_out_next(now);
+  for (int i = 0; i < orders_a_turn && !lines_.empty(); ++i) carry_out_next(now);
   if (waiting_ <= most_waiting) channel_->hold(false);
   if (!listings_.empty()) send_flows();
   return !lines_.empty() || !listings_.empty();

@@ -25,8 +25,8 @@ class WorkerOrders {
     std::function<void()> stop;
   };
 
-  // Of one turn, for all orders that wait. One order may take longer.
-  static constexpr base::Duration time_a_turn = std::chrono::microseconds(500);
+  // A new peer costs an X25519, the most that one of many orders may: some 0.1 ms.
+  static constexpr int orders_a_turn = 4;
 
   explicit WorkerOrders(Parts parts) : parts_(std::move(parts)) {}
   ~WorkerOrders();

@@ -76,8 +76,7 @@ std::string WorkerPeers::change(ChangePeer order, base::Time now) {
 // All that it holds now is given to it again: others may have taken some meanwhile.
 void WorkerPeers::change_routes(Peer& peer, const std::vector<base::Prefix>& now_held) {
   for (const base::Prefix& had : peer.client->config.addresses)
-    if (std::ranges::find(now_held, had) == now_held.end())
-      device_.remove_allowed_ip(peer.id, had);
+    if (std::ranges::find(now_held, had) == now_held.end()) device_.remove_allowed_ip(peer.id, had);
   for (const base::Prefix& prefix : now_held) device_.add_allowed_ip(peer.id, prefix);
 }
 

@@ -1,6 +1,7 @@
-// WorkerPeers: the peers that one worker owns. A peer is three things there: a peer of the WireGuard
-// device, a client of the proxy, and a slot in the shared memory; this class keeps them together
-// when peers come, change and go. The worker calls it at start and for the supervisor's orders.
+// WorkerPeers: the peers that one worker owns. A peer is three things there: a peer of the
+// WireGuard device, a client of the proxy, and a slot in the shared memory; this class keeps them
+// together when peers come, change and go. The worker calls it at start and for the supervisor's
+// orders.
 #pragma once
 
 #include <string>
@@ -46,7 +47,7 @@ class WorkerPeers {
   wg::Device& device_;
   proxy::Proxy& proxy_;
   PeerReports& reports_;
-  std::unordered_map<std::uint32_t, Peer> peers_;            // by slot
+  std::unordered_map<std::uint32_t, Peer> peers_;           // by slot
   std::unordered_map<std::uint32_t, std::uint32_t> slots_;  // by PeerId
 };
 

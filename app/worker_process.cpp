@@ -18,8 +18,7 @@ namespace {
 
 std::vector<int> descriptors_of(const WorkerStart& start) {
   const Runtime& runtime = start.runtime;
-  std::vector<int> kept{0, 1, 2, start.control.get(),
-                        runtime.inboxes.read_ends[start.index].get()};
+  std::vector<int> kept{0, 1, 2, start.control.get(), runtime.inboxes.read_ends[start.index].get()};
   for (const auto& group : runtime.sockets.groups) kept.push_back(group.sockets[start.index].get());
   for (const Descriptor& inbox : runtime.inboxes.write_ends) kept.push_back(inbox.get());
   for (const ForwardSocket& forward : runtime.forwards)

@@ -1,9 +1,9 @@
 // Orders to a worker: each survives its line, its key is wiped on the way, and nonsense is refused.
 #include "app/order.hpp"
 
+#include <nlohmann/json.hpp>
 #include "app/control_channel.hpp"
 #include "app/peer_definition.hpp"
-#include <nlohmann/json.hpp>
 #include "base/random.hpp"
 #include "tests/support/catch.hpp"
 
@@ -67,15 +67,19 @@ TEST_CASE("an order to add a peer says all of it") {
   CHECK(is.allowed_ips == was.allowed_ips);
   CHECK(is.endpoint == was.endpoint);
   CHECK(is.persistent_keepalive == was.persistent_keepalive);
-  CHECK(same_limits(is.policy.limits, was.policy.limits));
+  CHECK(app::same_limits(is.policy.limits, was.policy.limits));
   CHECK(is.policy.rules == was.policy.rules);
   CHECK(is.policy.full_cone == was.policy.full_cone);
 }
 
 TEST_CASE("a change says what changes and nothing else") {
-  const app::ChangePeer none = sent(app::ChangePeer{.slot = 4, .name = {}, .preshared_key = {},
-                                                    .allowed_ips = {}, .endpoint = {},
-                                                    .persistent_keepalive = {}, .policy = {}});
+  const app::ChangePeer none = sent(app::ChangePeer{.slot = 4,
+                                                    .name = {},
+                                                    .preshared_key = {},
+                                                    .allowed_ips = {},
+                                                    .endpoint = {},
+                                                    .persistent_keepalive = {},
+                                                    .policy = {}});
   CHECK(none.slot == 4);
   CHECK(none.empty());
 
@@ -102,8 +106,8 @@ TEST_CASE("a change says what changes and nothing else") {
 }
 
 TEST_CASE("routes, rules, limits and lists of flows survive their lines") {
-  const auto routes = sent(app::ChangeRoutes{{{prefix("10.8.0.2/32"), {1, 2}}},
-                                             {{prefix("fd08::/64"), {70000, 255}}}});
+  const auto routes = sent(
+      app::ChangeRoutes{{{prefix("10.8.0.2/32"), {1, 2}}}, {{prefix("fd08::/64"), {70000, 255}}}});
   REQUIRE(routes.removed.size() == 1);
   CHECK(routes.removed[0].prefix == prefix("10.8.0.2/32"));
   REQUIRE(routes.added.size() == 1);
@@ -115,16 +119,17 @@ TEST_CASE("routes, rules, limits and lists of flows survive their lines") {
   rules.deny = {*proxy::EgressRule::parse("0.0.0.0/0:25/tcp")};
   const auto set = sent(app::SetRules{12, rules});
   CHECK(set.number == 12);
-  CHECK(same_rules(set.rules, rules));
-  CHECK(sent(app::ForgetRules{{1, UINT64_MAX}}).numbers == std::vector<std::uint64_t>{1, UINT64_MAX});
+  CHECK(app::same_rules(set.rules, rules));
+  CHECK(sent(app::ForgetRules{{1, UINT64_MAX}}).numbers ==
+        std::vector<std::uint64_t>{1, UINT64_MAX});
 
   app::ChangeGlobals globals;
   globals.limits.tcp_idle = std::chrono::seconds(99);
   globals.egress = rules;
   globals.log_level = base::log::Level::warn;
   const auto changed = sent(globals);
-  CHECK(same_limits(changed.limits, globals.limits));
-  CHECK(same_rules(changed.egress, rules));
+  CHECK(app::same_limits(changed.limits, globals.limits));
+  CHECK(app::same_rules(changed.egress, rules));
   CHECK(changed.log_level == base::log::Level::warn);
 
   CHECK(sent(app::ListFlows{{}, 5}).limit == 5);
@@ -142,8 +147,15 @@ TEST_CASE("the key is not in the line any more when it was read") {
 
 TEST_CASE("a line that is no order is refused") {
   std::vector<std::string> lines = {
-      "", "{", "[]", "7", "{}", R"({"do":"stop"})", R"({"do":"dance","order":1})",
-      R"({"do":"stop","order":-1})", R"({"do":"remove_peer","order":1})",
+      "",
+      "{",
+      "[]",
+      "7",
+      "{}",
+      R"({"do":"stop"})",
+      R"({"do":"dance","order":1})",
+      R"({"do":"stop","order":-1})",
+      R"({"do":"remove_peer","order":1})",
       R"({"do":"remove_peer","order":1,"slot":4294967296})",
       R"({"do":"remove_peer","order":1,"slot":"1"})",
       R"({"do":"change_peer","order":1,"slot":1,"endpoint":"nowhere"})",

@@ -44,17 +44,16 @@ json with(json changes) {
 }  // namespace
 
 TEST_CASE("a definition has the meaning of the same keys in the file") {
-  const auto read = app::read_definition(
-      with({{"name", "anna"},
-            {"group", "staff"},
-            {"up", "1mbit"},
-            {"preshared_key", some_key},
-            {"endpoint", "192.0.2.1:51820"},
-            {"persistent_keepalive", 25},
-            {"full_cone", true},
-            {"limits", {{"udp_mappings", 9}}},
-            {"egress", {{"allow", {"10.1.0.0/16"}}}}}),
-      config());
+  const auto read = app::read_definition(with({{"name", "anna"},
+                                               {"group", "staff"},
+                                               {"up", "1mbit"},
+                                               {"preshared_key", some_key},
+                                               {"endpoint", "192.0.2.1:51820"},
+                                               {"persistent_keepalive", 25},
+                                               {"full_cone", true},
+                                               {"limits", {{"udp_mappings", 9}}},
+                                               {"egress", {{"allow", {"10.1.0.0/16"}}}}}),
+                                         config());
   REQUIRE(read);
   CHECK(read->name == "anna");
   CHECK(read->public_key.to_string() == some_key);

@@ -222,8 +222,8 @@ TEST_CASE("what cannot change while the server runs is named and left") {
   now.groups["g"].name = "g";
   was.groups["old"].name = "old";
   const auto differs = app::difference(was, now);
-  CHECK(differs.live == std::vector<std::string>{"limits", "server.log_level", "group.g",
-                                                 "group.old"});
+  CHECK(differs.live ==
+        std::vector<std::string>{"limits", "server.log_level", "group.g", "group.old"});
   CHECK(differs.need_restart ==
         std::vector<std::string>{"server.listen", "server.mtu", "server.state_dir"});
   app::take_live_settings(was, now);

@@ -213,7 +213,7 @@ def test_a_removed_client_is_gone_at_once(world, servers):
         there.recv(1)
     assert client.ping("10.8.0.1", wait=1) == 0
     assert "1 peers added" in reload(server, config_text(server.key, [one, two]))
-    client.wait_until_up()
+    client.wait_until_up(seconds=30)  # it tries its old keys for 15 s
     here.close()
     there.close()
 
