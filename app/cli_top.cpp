@@ -64,7 +64,8 @@ class Screen {
     std::string text = "\033[H";
     for (std::size_t i = 0; i < lines.size(); ++i) {
       const bool heading = i == 1;
-      text += fmt::format("{}{}{}\033[K{}", heading ? "\033[7m" : "", lines[i],
+      // Cleared first: behind a full line there is no place for it.
+      text += fmt::format("\033[K{}{}{}{}", heading ? "\033[7m" : "", lines[i],
                           heading ? "\033[0m" : "", i + 1 < lines.size() ? "\r\n" : "");
     }
     print(text + "\033[J");
