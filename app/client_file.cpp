@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "app/config_files.hpp"
 #include "app/config_policy.hpp"
 
 namespace culvert::app {
@@ -61,6 +62,18 @@ std::string client_text(const ClientFile& client, const wg::PublicKey& server, s
 
 std::string client_path(const Config& config, const std::string& name) {
   return path_of(config, "clients/" + name + ".conf");
+}
+
+std::string client_file_of(const PeerEntry& peer, const Config& config) {
+  if (is_client_name(peer.name))
+    if (const auto kept = read_file(client_path(config, peer.name))) return kept->text;
+  ClientFile client{.name = peer.name, .addresses = peer.allowed_ips, .dns = {}, .endpoint = {}};
+  if (!peer.preshared_key.is_zero()) client.preshared_key = &peer.preshared_key;
+  client.dns = default_client_dns(config);
+  client.guessed_endpoint = config.endpoint.empty();
+  client.endpoint = client.guessed_endpoint ? with_port(own_address(), config.listen.front().port)
+                                            : config.endpoint;
+  return client_text(client, config);
 }
 
 bool is_client_name(const std::string& name) {

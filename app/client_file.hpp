@@ -22,6 +22,9 @@ struct ClientFile {
 std::string client_text(const ClientFile& client, const Config& server);
 std::string client_text(const ClientFile& client, const wg::PublicKey& server, std::size_t mtu);
 std::string client_path(const Config& config, const std::string& name);
+// The file of a peer: the one that is kept, with the client's own key; else one made of what the
+// server knows, where the client puts its key.
+std::string client_file_of(const PeerEntry& peer, const Config& config);
 // A name that may be part of a path: letters, digits, '.', '_' and '-', not a dot first.
 bool is_client_name(const std::string& name);
 

@@ -77,6 +77,10 @@ SettingsDifference difference(const Config& was, const Config& is) {
   live(same_limits(was.limits, is.limits), "limits");
   live(was.log_level == is.log_level, "server.log_level");
   live(was.endpoint == is.endpoint, "server.endpoint");
+  live(was.control.accounting == is.control.accounting, "accounting");
+  live(was.control.webhooks == is.control.webhooks, "webhook");
+  live(was.control.admission == is.control.admission, "admission");
+  live(was.control.status_line == is.control.status_line, "server.status_line");
   compare_groups(was, is, found.live);
 
   fixed(was.private_key == is.private_key, "server.private_key");
@@ -110,6 +114,7 @@ void take_live_settings(Config& to, Config& from) {
   to.log_level = from.log_level;
   to.endpoint = std::move(from.endpoint);
   to.groups = std::move(from.groups);
+  to.control = from.control;
   to.quota_terms = std::move(from.quota_terms);
   to.places = std::move(from.places);
 }

@@ -81,4 +81,14 @@ void write_group_controls(Runtime& runtime) {
   }
 }
 
+void forget_secrets(Runtime& runtime) noexcept {
+  runtime.config->private_key.clear();
+  for (std::uint32_t slot = 0; slot < runtime.registry.capacity(); ++slot) {
+    control::Peer* peer = runtime.registry.at(slot);
+    if (!peer) continue;
+    peer->entry.preshared_key.clear();
+    base::wipe(std::as_writable_bytes(std::span(peer->definition)));
+  }
+}
+
 }  // namespace culvert::app

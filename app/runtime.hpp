@@ -36,4 +36,7 @@ struct Runtime {
 void write_controls(Runtime& runtime, std::uint32_t slot);
 void write_group_controls(Runtime& runtime);
 
+// In a child process that is no worker: the tunnel's keys.
+void forget_secrets(Runtime& runtime) noexcept;
+
 }  // namespace culvert::app

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "app/client_file.hpp"
 #include "app/run.hpp"
 #include "app/service_manager.hpp"
 #include "app/startup_log.hpp"
@@ -38,9 +39,9 @@ int open_signals() {
 
 // In the state directory, or where accounting.database says; null if there is neither.
 std::unique_ptr<control::StateStore> open_state(const Config& config) {
-  std::string where = config.control.accounting.database;
-  if (where.empty() && config.state_dir.empty()) return nullptr;
-  if (where.empty()) where = "sqlite3://" + config.state_dir + "/culvert.db";
+  const std::string where =
+      control::database_connection(config.control.accounting.database, config.state_dir);
+  if (where.empty()) return nullptr;
   auto opened = control::StateStore::open(where);
   if (!opened) throw std::runtime_error(opened.problem().to_line());
   return std::move(*opened);
@@ -70,12 +71,35 @@ Supervisor::Supervisor(std::unique_ptr<Config> config, std::function<Loaded()> l
 int Supervisor::run() {
   wait_signal();
   server_.enter_peers(std::exchange(runtime_.config->peers, {}));
+  make_plane();
+  plane_->open();  // workers close what they inherit
   workers_.start();
   boost::asio::co_spawn(io_, server_.keep_store(), boost::asio::detached);
-  // The control plane is made here: the workers must not inherit its sockets.
   io_.run();
+  plane_->close();
   if (exit_code_ == 0) log::info("stopped");
   return exit_code_;
+}
+
+void Supervisor::make_plane() {
+  const Config& config = *runtime_.config;
+  plane_ = std::make_unique<control::ControlPlane>(control::ControlPlane::Parts{
+      .io = io_,
+      .server = server_,
+      .events = events_,
+      .store = store_.get(),
+      .settings = config.control,
+      .doors = {config.control_socket, config.http, config.uapi_dir, config.interface},
+      .max_peers = runtime_.registry.capacity(),
+      .client_file =
+          [this](const control::Peer& peer) {
+            return client_file_of(peer.entry, *runtime_.config);
+          },
+      .in_child = [this] { forget_secrets(runtime_); }});
+  server_.observe(plane_.get());
+  server_.configure_with(
+      [this](const control::Settings& settings) { return plane_->configure(settings); });
+  watch_.observe(plane_.get());
 }
 
 void Supervisor::on_worker_ready(unsigned, const Ready& ready) {

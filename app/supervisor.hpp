@@ -14,6 +14,7 @@
 #include "app/runtime.hpp"
 #include "app/workers.hpp"
 #include "control/events.hpp"
+#include "control/plane.hpp"
 #include "control/state_store.hpp"
 
 namespace culvert::app {
@@ -30,6 +31,7 @@ class Supervisor final : Workers::Events {
   void on_peer_report(unsigned worker, const ControlMessage& message) override;
   void on_worker_lost(unsigned worker, const std::string& how, bool was_ready) override;
   void on_all_stopped() override { io_.stop(); }
+  void make_plane();
   void wait_signal();
   void on_signal(int signal);
   void reload();
@@ -44,6 +46,7 @@ class Supervisor final : Workers::Events {
   PeerWatch watch_;
   Workers workers_;
   LiveServer server_;
+  std::unique_ptr<control::ControlPlane> plane_;  // from the workers' start to their end
   bool announced_ = false;
   int exit_code_ = 0;
 };
