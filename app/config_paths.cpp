@@ -57,9 +57,10 @@ void read_paths(TableReader& server, Config& config, Findings& findings) {
     config.state_dir = default_state_dir(findings, config.file);
   config.state_dir = path_of(config, config.state_dir);
   const bool named = server.string("control_socket", config.control_socket);
-  if (!named && !config.state_dir.empty())
+  if (named)
+    config.control_socket = path_of(config, config.control_socket);
+  else if (!config.state_dir.empty())
     config.control_socket = config.state_dir + "/control.sock";
-  config.control_socket = path_of(config, config.control_socket);
   check_socket_path(server, named ? "control_socket" : "state_dir", config.control_socket, config,
                     findings);
 }

@@ -36,6 +36,13 @@ void log_sockets(const StartupFacts& facts) {
   for (const std::string& warning : facts.sockets.warnings) log::warn("{}", warning);
 }
 
+void log_doors(const Config& config) {
+  const auto or_none = [](const std::string& text) { return text.empty() ? "none" : text.c_str(); };
+  log::info("control socket {}; metrics at {}; state in {}", or_none(config.control_socket),
+            config.http.empty() ? "none" : "http://" + config.http + "/metrics",
+            or_none(config.state_dir));
+}
+
 void log_flow_cap(const StartupFacts& facts) {
   const proxy::Limits& limits = facts.config.limits;
   const std::size_t by_files = facts.file_limit > limits.reserved_descriptors
@@ -64,6 +71,7 @@ void log_startup(const StartupFacts& facts) {
   if (std::string why; !proxy::Proxy::echo_available(&why))
     log::warn("clients cannot ping the outside: {}", why);
   log_flow_cap(facts);
+  log_doors(config);
   log::info("sandbox of workers: {}", facts.ready.sandbox);
 }
 

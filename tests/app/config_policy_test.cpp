@@ -246,6 +246,14 @@ TEST_CASE("the control plane's settings") {
   CHECK(loaded.config->control_socket == folder / "s/control.sock");
 }
 
+TEST_CASE("the control socket stands in a state directory that is relative to the file") {
+  const Loaded loaded =
+      load_config_text(server("", "state_dir = \"s\""), "some/culvert.toml", {}, Names::keep);
+  REQUIRE(loaded.config);
+  CHECK(loaded.config->state_dir == "some/s");
+  CHECK(loaded.config->control_socket == "some/s/control.sock");
+}
+
 TEST_CASE("mistakes of the control plane's settings are named, and no secret is shown") {
   const Folder folder;
   const std::string open = folder.write("open", "token");
