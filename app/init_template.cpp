@@ -90,8 +90,15 @@ mtu = 1420                                 # of the tunnel
 # observation_domain = 1
 # template_interval = "60s"
 
-# A [[webhook]] tells a url of events, [admission] asks a program or a url whether a peer may
-# connect: docs/CONFIGURATION.md.
+# [[webhook]]                              # a url that is told of events
+# url = "https://example.org/culvert"
+# secret_file: signs each request
+# events = ["quota", "disconnect"]         # left out: all
+
+# [admission]                              # asks whether a peer may connect
+# url = "https://example.org/admit"        # or command = ["/usr/local/bin/may-connect"]
+# ttl = "60s"                              # a verdict holds so long
+# on_failure = "refuse"                    # or "admit": what holds without a verdict
 
 # Peers may share a policy, and override it:
 # [group.family]
