@@ -2,6 +2,8 @@
 #include "app/live_server.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "app/worker_peers.hpp"
 #include "base/log.hpp"
@@ -32,7 +34,11 @@ control::ServerInfo server_info(const Runtime& runtime) {
   for (const auto& group : runtime.sockets.groups) info.listen.push_back(group.local);
   for (const Config::Address& own : config.address)
     info.address.push_back(own.address.to_string() + "/" + std::to_string(own.network.length()));
-  info.config_file = config.file;
+  // A command that asks may run in another folder.
+  if (!config.file.empty()) {
+    std::error_code none;
+    info.config_file = std::filesystem::absolute(config.file, none).lexically_normal().string();
+  }
   info.mtu = config.mtu;
   info.started = base::WallTime(std::chrono::system_clock::now());
   info.file_limit = runtime.file_limit;
@@ -137,13 +143,16 @@ void LiveServer::erase(std::uint32_t slot, Answers& wait) {
   const Peer& peer = *runtime_.registry.at(slot);
   const std::string name = peer.entry.name;
   const unsigned worker = peer.worker;
+  const bool was_up = runtime_.registry.memory(slot).up;
   note_routes(peer, false);
   runtime_.registry.remove(slot);
   workers_.order(worker, RemovePeer{slot},
-                 [this, slot, name, done = wait.expect()](Workers::Answer answer) {
+                 [this, slot, name, was_up, done = wait.expect()](Workers::Answer answer) {
                    if (observer_) observer_->on_peer_left(slot);
                    runtime_.registry.give_back(slot);
                    log::info("peer {} removed", name);
+                   if (was_up)
+                     events_.publish(control::EventKind::disconnect, name, "it was removed");
                    events_.publish(control::EventKind::peer_removed, name, "removed");
                    done(std::move(answer));
                  });

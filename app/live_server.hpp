@@ -100,6 +100,8 @@ class LiveServer final : public control::Server {
   std::optional<control::Problem> store(const wg::PublicKey& key, const std::string& name,
                                         const std::string& definition);
   std::optional<control::Problem> unstore(const wg::PublicKey& key);
+  void begin_storing();  // what is stored up to end_storing() is written to the disk together
+  std::optional<control::Problem> end_storing();
   std::vector<control::StoredPeer> read_store();
   std::vector<Wanted> stored_peers(std::vector<control::StoredPeer> stored, Taken taken);
   boost::asio::awaitable<void> enter_late();
@@ -135,6 +137,7 @@ class LiveServer final : public control::Server {
   Turns turns_;
   std::uint32_t fwmark_ = 0;
   std::vector<Inactive> inactive_;
+  bool storing_ = false;            // there is something that end_storing() writes
   bool stored_known_ = false;       // the database's peers were read
   unsigned stored_generation_ = 0;  // of the database that has them
   ChangeRoutes routes_;             // to be told

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <unordered_set>
 
 #include "app/live_server.hpp"
 #include "app/peer_definition.hpp"
@@ -143,7 +144,7 @@ std::optional<Problem> LiveServer::remove_by_key(const Peer& peer, Answers& wait
 
 std::optional<Problem> LiveServer::add_by_key(PeerChange& change, Answers& wait) {
   if (runtime_.registry.full())
-    return Problem{409,
+    return Problem{507,
                    "No room for another peer",
                    fmt::format("there is room for {}", runtime_.registry.capacity()),
                    {}};
@@ -181,6 +182,21 @@ std::optional<Problem> LiveServer::change_by_key(PeerChange& change, Answers& wa
   return std::nullopt;
 }
 
+// What is stored of it is written to the disk once, not for each of what may be thousands.
+std::optional<Problem> LiveServer::change_peers(control::DeviceChange& change, Answers& wait) {
+  std::unordered_set<wg::PublicKey, wg::PublicKeyHash> named;
+  for (const PeerChange& each : change.peers) named.insert(each.public_key);
+  begin_storing();
+  std::optional<Problem> failed;
+  if (change.replace_peers)
+    for (const Peer* peer : peers())
+      if (!failed && !named.contains(peer->entry.public_key)) failed = remove_by_key(*peer, wait);
+  for (PeerChange& each : change.peers)
+    if (!failed) failed = change_by_key(each, wait);
+  if (auto unsaved = end_storing(); unsaved && !failed) failed = std::move(unsaved);
+  return failed;
+}
+
 // One after another, so that the others go on meanwhile.
 boost::asio::awaitable<std::string> LiveServer::restart_workers() {
   for (unsigned worker = 0; worker < runtime_.workers; ++worker) {
@@ -214,14 +230,7 @@ LiveServer::Promise<> LiveServer::change_device(control::DeviceChange change) {
   }
 
   const Wait wait = Answers::make(io_);
-  std::optional<Problem> failed;
-  if (change.replace_peers)
-    for (const Peer* peer : peers())
-      if (!failed && std::ranges::find(change.peers, peer->entry.public_key,
-                                       &PeerChange::public_key) == change.peers.end())
-        failed = remove_by_key(*peer, *wait);
-  for (PeerChange& each : change.peers)
-    if (!failed) failed = change_by_key(each, *wait);
+  std::optional<Problem> failed = change_peers(change, *wait);
   tell_routes(*wait);
   std::string error = co_await wait->wait();
   if (restart && error.empty()) error = co_await restart_workers();

@@ -84,6 +84,7 @@ std::vector<LiveServer::Wanted> LiveServer::stored_peers(std::vector<StoredPeer>
 std::optional<Problem> LiveServer::store(const wg::PublicKey& key, const std::string& name,
                                          const std::string& definition) {
   if (!store_) return std::nullopt;
+  storing_ = true;
   const auto done = store_->put_peer({key, name, definition});
   if (!done)
     return Problem{503, "Peer not stored", done.problem().to_line() + "; nothing was changed", {}};
@@ -93,10 +94,28 @@ std::optional<Problem> LiveServer::store(const wg::PublicKey& key, const std::st
 
 std::optional<Problem> LiveServer::unstore(const wg::PublicKey& key) {
   if (!store_) return std::nullopt;
+  storing_ = true;
   const auto done = store_->remove_peer(key);
   if (!done)
     return Problem{503, "Peer not removed", done.problem().to_line() + "; nothing was changed", {}};
   return std::nullopt;
+}
+
+// A database that cannot begin says so at the first peer that is to be stored.
+void LiveServer::begin_storing() {
+  storing_ = false;
+  if (store_) (void)store_->begin_group();
+}
+
+// What was changed and could not be written holds; it is written again until that succeeds.
+std::optional<Problem> LiveServer::end_storing() {
+  if (!store_) return std::nullopt;
+  const auto done = store_->end_group();
+  if (done || !storing_) return std::nullopt;
+  stored_generation_ = store_->generation() - 1;
+  return Problem{503, "Peers not stored",
+                 done.problem().to_line() + "; what was changed holds, and is stored when it can be",
+                 {}};
 }
 
 boost::asio::awaitable<void> LiveServer::keep_store() {
@@ -128,11 +147,12 @@ boost::asio::awaitable<void> LiveServer::enter_late() {
 // A new, empty database took the place of the one that had them.
 void LiveServer::store_all() {
   const unsigned generation = store_->generation();
+  begin_storing();
   for (const Peer* peer : peers())
     if (peer->source == Source::database &&
         store(peer->entry.public_key, peer->entry.name, peer->definition))
-      return;
-  if (store_->generation() == generation) stored_generation_ = generation;
+      break;
+  if (!end_storing() && store_->generation() == generation) stored_generation_ = generation;
 }
 
 }  // namespace culvert::app

@@ -68,7 +68,7 @@ struct ControlPlane::Impl {
             .ledger = ledger,
             .events = parts.events,
             .token = parts.settings.token,
-            .known_hosts = {},
+            .known_hosts = {parts.doors.http.substr(0, parts.doors.http.rfind(':'))},
             .metrics = [this] { return metrics_page(metrics_sources(), boot_now()); },
             .healthy = alive,
             .ready =

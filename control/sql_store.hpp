@@ -18,6 +18,8 @@ class SqlStore final : public StateStore {
   Outcome<std::vector<StoredPeer>> peers() override;
   Outcome<> put_peer(const StoredPeer& peer) override;
   Outcome<> remove_peer(const wg::PublicKey& key) override;
+  Outcome<> begin_group() override;
+  Outcome<> end_group() override;
   Outcome<> save(const Batch& batch) override;
   Outcome<Remembered> recall(std::span<const Subject> subjects) override;
   Outcome<std::uint64_t> used_since(const Subject& subject, Seconds day) override;
@@ -35,6 +37,7 @@ class SqlStore final : public StateStore {
   enum class Kind : std::uint8_t { read, write, durable };
   template <class Work>
   Outcome<> run(Kind kind, const char* what, Work&& work);
+  Outcome<> in_group(const std::function<void()>& work);
   Problem failed(const char* what, const std::exception& error);
   void open_session();
   void begin_anew(const std::string& why);
@@ -43,6 +46,7 @@ class SqlStore final : public StateStore {
 
   // In a transaction.
   void write_peer(const StoredPeer& peer);
+  void erase_peer(const wg::PublicKey& key);
   long long subject_id(const Subject& subject);
 
   struct Known {
@@ -55,6 +59,7 @@ class SqlStore final : public StateStore {
   std::unordered_map<std::string, Known> subjects_;  // by kind and key; empty after any fault
   std::string trouble_, renewal_;
   unsigned generation_ = 0;
+  bool grouped_ = false;                       // between begin_group and end_group
   bool fatal_ = false, write_failed_ = false;  // a read that goes well does not end the latter
 };
 

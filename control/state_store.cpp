@@ -167,14 +167,54 @@ Outcome<std::vector<StoredPeer>> SqlStore::peers() {
 }
 
 Outcome<> SqlStore::put_peer(const StoredPeer& peer) {
-  return run(Kind::durable, "written", [&](soci::session&) { write_peer(peer); });
+  const auto work = [&] { write_peer(peer); };
+  if (grouped_) return in_group(work);
+  return run(Kind::durable, "written", [&](soci::session&) { work(); });
 }
 
 Outcome<> SqlStore::remove_peer(const wg::PublicKey& key) {
-  const std::string text = key.to_string();
-  return run(Kind::durable, "written", [&](soci::session& sql) {
-    sql << "DELETE FROM culvert_peers WHERE public_key = :key", soci::use(text, "key");
+  const auto work = [&] { erase_peer(key); };
+  if (grouped_) return in_group(work);
+  return run(Kind::durable, "written", [&](soci::session&) { work(); });
+}
+
+// A transaction that does nothing finds out first whether the database is one: a group cannot be
+// done again with another.
+Outcome<> SqlStore::begin_group() {
+  grouped_ = true;
+  if (Outcome<> usable = run(Kind::read, "written", [](soci::session&) {}); !usable) return usable;
+  return in_group([this] {
+    database_->set_durable(*sql_, true);
+    *sql_ << database_->begin();
   });
+}
+
+Outcome<> SqlStore::end_group() {
+  Outcome<> done = in_group([this] {
+    *sql_ << "COMMIT";
+    database_->set_durable(*sql_, false);
+    write_failed_ = false;
+    trouble_.clear();
+  });
+  grouped_ = false;
+  return done;
+}
+
+// A session that failed is gone, and with it the transaction: what comes after fails too.
+Outcome<> SqlStore::in_group(const std::function<void()>& work) {
+  if (sql_ == nullptr) return Problem{503, "State database cannot be used", trouble_, {}};
+  try {
+    work();
+    return Nothing{};
+  } catch (const std::exception& error) {
+    write_failed_ = true;
+    return failed("written", error);
+  }
+}
+
+void SqlStore::erase_peer(const wg::PublicKey& key) {
+  const std::string text = key.to_string();
+  *sql_ << "DELETE FROM culvert_peers WHERE public_key = :key", soci::use(text, "key");
 }
 
 Outcome<std::vector<std::string>> SqlStore::check() {

@@ -136,6 +136,10 @@ class StateStore {
   virtual Outcome<std::vector<StoredPeer>> peers() = 0;
   virtual Outcome<> put_peer(const StoredPeer& peer) = 0;  // by its key; replaces
   virtual Outcome<> remove_peer(const wg::PublicKey& key) = 0;
+  // From here to end_group() put_peer and remove_peer are one transaction, written to the disk once,
+  // and no other call may come. When anything of a group fails, nothing of it may be stored.
+  virtual Outcome<> begin_group() { return Nothing{}; }
+  virtual Outcome<> end_group() { return Nothing{}; }
 
   virtual Outcome<> save(const Batch& batch) = 0;
   virtual Outcome<Remembered> recall(std::span<const Subject> subjects) = 0;

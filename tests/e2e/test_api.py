@@ -15,14 +15,22 @@ import pytest
 
 from lib import wireguard
 from lib.control import Control
+from lib.tcp import Download
 from lib.topology import TUNNEL4
 
 pytestmark = pytest.mark.culvert_only
-TOKEN = "correct horse battery staple"
+TOKEN = "correct-horse-battery-staple"
 
 
 def control_of(server):
     return Control(server.folder / "control.sock")
+
+
+def wait_until(condition, seconds=10):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and not condition():
+        time.sleep(0.05)
+    return condition()
 
 
 def definition(peer, **more):
@@ -39,7 +47,8 @@ def test_every_reading_route_answers_as_described(world, servers):
         control.get(target)
     shown = control.get(f"/v1/peers/{quote(peer.key.public, safe='')}").json
     assert shown["name"] == peer.name and shown["connected"] and shown["source"] == "file"
-    assert shown["usage"]["up_bytes"] > 0 and shown["latest_handshake"]
+    assert shown["latest_handshake"]
+    assert wait_until(lambda: control.get(f"/v1/peers/{peer.name}").json["usage"]["up_bytes"] > 0)
     assert control.get("/v1/usage", headers={"Accept": "text/csv"}).text.startswith("key,start,up_bytes,")
 
 
@@ -103,25 +112,36 @@ def test_what_is_wrong_is_named_and_changes_nothing(servers):
 
 
 @pytest.mark.seconds(60)
-def test_idle_and_slow_clients_keep_nobody_out(world, servers):
+def test_idle_slow_and_oversized_requests_keep_nobody_out(world, servers):
+    """At both doors, while a client downloads."""
     peer = wireguard.make_peer(2)
-    server = servers([peer])
+    server = servers([peer], server=f'http = "127.0.0.1:9586"\nhttp_token = "{TOKEN}"')
     client = wireguard.Client(world, peer, server.public).wait_until_up()
     control = control_of(server)
+    download = Download(world, client)
     clients = []
     for i in range(100):
         each = socket.socket(socket.AF_UNIX)
         each.connect(str(server.folder / "control.sock"))
-        clients.append(each)
+        clients += [each, world.server.tcp(("127.0.0.1", 9586))]
         if i % 2:
-            each.send(b"POST /v1/peers HTT")
+            for slow in clients[-2:]:
+                slow.send(b"POST /v1/peers HTT")
     begin = time.monotonic()
     control.get("/v1/status")
-    assert time.monotonic() - begin < 1
-    assert client.ping(TUNNEL4, count=5) == 5
-    last = clients[-1]
-    last.settimeout(15)
-    assert last.recv(4096).startswith(b"HTTP/1.1 408 ")
+    assert curl(world, "/v1/status", "-H", f"Authorization: Bearer {TOKEN}") == 200
+    assert time.monotonic() - begin < 2
+    for door in clients[-2:]:
+        door.settimeout(15)
+    for _ in range(20):
+        control.post("/v1/peers", "x" * ((1 << 20) + 1), expect=413)
+        control.post("/v1/peers", "[" * 1000, expect=400)
+        control.get("/" + "x" * 9000, expect=414)
+        control.get("/v1/status", headers={"X": "y" * 20000}, expect=431)
+    for door in clients[-2:]:
+        assert door.recv(4096).startswith(b"HTTP/1.1 408 ")
+    download.end()
+    assert download.error is None and download.longest < 1
     for each in clients:
         each.close()
 
@@ -145,17 +165,18 @@ def test_events_tell_of_a_peer_that_comes(servers):
     stream.close()
 
 
+def curl(world, path, *arguments):
+    """The status of a request at the door that is a TCP port."""
+    done = world.server.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *arguments,
+                            f"http://127.0.0.1:9586{path}")
+    return int(done.stdout)
+
+
 def test_over_tcp_the_token_opens_the_api(world, servers):
     servers([], server=f'http = "127.0.0.1:9586"\nhttp_token = "{TOKEN}"')
-
-    def status(path, *arguments):
-        done = world.server.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *arguments,
-                                f"http://127.0.0.1:9586{path}")
-        return int(done.stdout)
-
-    assert status("/metrics") == 200 and status("/healthz") == 200
-    assert status("/v1/status") == 401
-    assert status("/v1/status", "-H", f"Authorization: Bearer {TOKEN}") == 200
-    assert status("/metrics", "-H", "Host: evil.example") == 421
-    wrong = [status("/v1/status", "-H", "Authorization: Bearer wrong") for _ in range(12)]
+    assert curl(world, "/metrics") == 200 and curl(world, "/healthz") == 200
+    assert curl(world, "/v1/status") == 401
+    assert curl(world, "/v1/status", "-H", f"Authorization: Bearer {TOKEN}") == 200
+    assert curl(world, "/metrics", "-H", "Host: evil.example") == 421
+    wrong = [curl(world, "/v1/status", "-H", "Authorization: Bearer wrong") for _ in range(12)]
     assert wrong[0] == 401 and wrong[-1] == 429

@@ -8,8 +8,6 @@
 import os
 import re
 import signal
-import socket
-import threading
 import time
 
 import pytest
@@ -18,7 +16,7 @@ from cryptography.exceptions import InvalidTag
 from lib import miniwg, wireguard
 from lib.server import NOBODY, NOGROUP, config_text, write_private
 from lib.netns import maps_one_account
-from lib.tcp import connected
+from lib.tcp import Download, connected
 from lib.topology import ORIGIN4, SERVER4
 
 pytestmark = pytest.mark.culvert_only
@@ -38,59 +36,6 @@ def reload(server, text, seconds=10):
             return said
         time.sleep(0.02)
     raise AssertionError(f"no outcome of the reload:\n{server.log()[before:]}")
-
-
-class Download:
-    """A stream from the origin to a client; the longest pause in it is what a user would notice."""
-
-    def __init__(self, world, client):
-        self.here, self.there = connected(world, client)
-        self.bytes, self.longest, self.error = 0, 0.0, None
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=each) for each in (self._send, self._receive)]
-        for thread in self.threads:
-            thread.start()
-        limit = time.monotonic() + 10
-        while self.bytes < 1_000_000 and time.monotonic() < limit:
-            time.sleep(0.01)
-
-    def _send(self):
-        self.there.settimeout(0.5)
-        while not self.stop.is_set():
-            try:
-                self.there.send(bytes(65536))
-            except socket.timeout:
-                pass
-            except OSError as error:
-                self.error = self.error or error
-
-    def _receive(self):
-        self.here.settimeout(0.5)
-        last = time.monotonic()
-        while not self.stop.is_set():
-            try:
-                data = self.here.recv(1 << 18)
-            except socket.timeout:
-                data = None
-            except OSError as error:
-                self.error = self.error or error
-                return
-            now = time.monotonic()
-            self.longest = max(self.longest, now - last)
-            if data:
-                self.bytes += len(data)
-                last = now
-            elif data is not None:
-                self.error = self.error or EOFError()
-                return
-
-    def end(self):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-        self.here.close()
-        self.there.close()
-        return self
 
 
 def asks(world, server, peer, origin):

@@ -199,6 +199,27 @@ def test_syncconf_in_mid_download_leaves_other_clients_alone(world, start, tmp_p
     wireguard.Client(world, comes, server.public, namespace=world.second).wait_until_up()
 
 
+@pytest.mark.seconds(60)
+def test_set_changes_the_port_and_the_client_follows(world, start):
+    peer = wireguard.make_peer(2)
+    server = start([peer])
+    client = wireguard.Client(world, peer, server.public).wait_until_up()
+    wg(world, "set", NAME, "listen-port", "51999")
+    assert dump(world)[0][2] == "51999"
+    client.set("peer", server.public, "endpoint", f"{SERVER4}:51999")
+    client.wait_until_up(seconds=20)
+    old = wireguard.Client(world, wireguard.make_peer(3), server.public, namespace=world.second)
+    assert old.ping(TUNNEL4, count=1, wait=1) == 0
+    wg(world, "set", NAME, "peer", old.peer.key.public, "allowed-ips", ",".join(old.peer.allowed_ips))
+    old.set("peer", server.public, "endpoint", f"{SERVER4}:51999")
+    old.wait_until_up(seconds=20)
+    taken = world.server.udp("0.0.0.0", 51998)
+    refused = wg(world, "set", NAME, "listen-port", "51998", check=False)
+    assert refused.returncode != 0 and dump(world)[0][2] == "51999"
+    taken.close()
+    assert client.ping(TUNNEL4, count=3) == 3
+
+
 def test_addconf_adds_and_setconf_replaces(world, start, tmp_path):
     first, second, third = (wireguard.make_peer(number) for number in (2, 3, 4))
     server = start([first])
