@@ -114,6 +114,7 @@ class LiveServer final : public control::Server {
   std::optional<control::Problem> set_mark(std::uint32_t mark);
   std::optional<control::Problem> open_port(std::uint16_t port, TunnelSockets& opened) const;
   std::optional<control::Problem> change_by_key(control::PeerChange& change, Answers& wait);
+  std::optional<control::Problem> change_peers(control::DeviceChange& change, Answers& wait);
   std::optional<control::Problem> remove_by_key(const control::Peer& peer, Answers& wait);
   std::optional<control::Problem> add_by_key(control::PeerChange& change, Answers& wait);
   std::optional<control::Problem> keep(const PeerEntry& entry, std::string& definition);
