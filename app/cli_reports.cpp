@@ -59,11 +59,8 @@ int flows(const Options& options) {
   return exit_done;
 }
 
-// A day alone means its end to the server, which is right for --until.
-std::string start_of(std::string time) {
-  if (time == "today") time = human::today(now());
-  const bool day = time.size() == 10 && time[4] == '-' && time[7] == '-';
-  return day ? time + " 00:00" : time;
+std::string time_of(const std::string& time) {
+  return time == "today" ? human::today(now()) : time;
 }
 
 int usage(const Options& options) {
@@ -72,8 +69,8 @@ int usage(const Options& options) {
   const auto add = [&](const char* key, const std::string& value) {
     if (!value.empty()) target += fmt::format("&{}={}", key, url_encode(value));
   };
-  add("since", start_of(options.since));
-  add("until", options.until == "today" ? human::today(now()) : options.until);
+  add("since", time_of(options.since));
+  add("until", time_of(options.until));
   add("peer", options.peer);
   add("group", options.group);
   add("format", options.csv ? "csv" : "json");

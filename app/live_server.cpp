@@ -47,21 +47,6 @@ control::ServerInfo server_info(const Runtime& runtime) {
 
 }  // namespace
 
-PeerEntry clone(const PeerEntry& entry) {
-  return {.name = entry.name,
-          .public_key = entry.public_key,
-          .preshared_key = entry.preshared_key.clone(),
-          .allowed_ips = entry.allowed_ips,
-          .endpoint = entry.endpoint,
-          .endpoint_text = entry.endpoint_text,
-          .persistent_keepalive = entry.persistent_keepalive,
-          .group = entry.group,
-          .policy = entry.policy,
-          .place = entry.place,
-          .line = entry.line,
-          .last_line = entry.last_line};
-}
-
 LiveServer::LiveServer(Parts parts)
     : io_(parts.io),
       runtime_(parts.runtime),

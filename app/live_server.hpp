@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "app/answers.hpp"
+#include "app/device_plan.hpp"
 #include "app/differences.hpp"
 #include "app/runtime.hpp"
 #include "app/workers.hpp"
@@ -111,14 +112,11 @@ class LiveServer final : public control::Server {
                                   std::optional<control::Problem>& why) const;
 
   // change_device
-  std::optional<control::Problem> set_mark(std::uint32_t mark);
-  std::optional<control::Problem> open_port(std::uint16_t port, TunnelSockets& opened) const;
-  std::optional<control::Problem> change_by_key(control::PeerChange& change, Answers& wait);
-  std::optional<control::Problem> change_peers(control::DeviceChange& change, Answers& wait);
-  std::optional<control::Problem> remove_by_key(const control::Peer& peer, Answers& wait);
-  std::optional<control::Problem> add_by_key(control::PeerChange& change, Answers& wait);
-  std::optional<control::Problem> keep(const PeerEntry& entry, std::string& definition);
-  std::optional<control::Problem> take_prefixes(const PeerEntry& from_others, Answers& wait);
+  std::optional<control::Problem> open_sockets(const control::DeviceChange& change,
+                                               TunnelSockets& opened) const;
+  std::optional<control::Problem> keep(const std::vector<DevicePlan::Kept>& kept);
+  bool take_device(control::DeviceChange& change, TunnelSockets& sockets);
+  void take_peers(DevicePlan& plan, std::vector<DevicePlan::Kept> kept, Answers& wait);
   boost::asio::awaitable<std::string> restart_workers();
 
   // reload
@@ -143,8 +141,5 @@ class LiveServer final : public control::Server {
   unsigned stored_generation_ = 0;  // of the database that has them
   ChangeRoutes routes_;             // to be told
 };
-
-// A copy with its key: entries are not copied by accident.
-PeerEntry clone(const PeerEntry& entry);
 
 }  // namespace culvert::app

@@ -27,7 +27,7 @@ Problem conflict(std::vector<FieldProblem> fields) {
 }
 
 Problem no_room(std::size_t capacity) {
-  return {409,
+  return {507,
           "No room for another peer",
           fmt::format("this server has room for {} peers until it is started anew", capacity),
           {}};

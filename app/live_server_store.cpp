@@ -107,7 +107,7 @@ void LiveServer::begin_storing() {
   if (store_) (void)store_->begin_group();
 }
 
-// What was changed and could not be written holds; it is written again until that succeeds.
+// Where it fails nothing of it is stored; what the server has is written again until that succeeds.
 std::optional<Problem> LiveServer::end_storing() {
   if (!store_) return std::nullopt;
   const auto done = store_->end_group();

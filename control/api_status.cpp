@@ -50,7 +50,7 @@ Json worker_json(const WorkerState& worker, const base::WorkerCounters& counters
           {"datagrams_out", counters.datagrams_out.get()}};
 }
 
-// What all workers have open, and may.
+// What all workers have open, and may. A flow that is still dialling is one of `tcp`.
 struct Sums {
   std::uint64_t tcp = 0, udp = 0, echo = 0, dials = 0, packets = 0;
   std::uint64_t tcp_max = 0, udp_max = 0, dials_max = 0, descriptors_max = 0, packets_max = 0;
@@ -77,7 +77,7 @@ struct Sums {
     };
     return Json::array({limit("tcp_flows", tcp, tcp_max), limit("udp_mappings", udp, udp_max),
                         limit("tcp_dials", dials, dials_max),
-                        limit("descriptors", tcp + udp + echo + dials, descriptors_max),
+                        limit("descriptors", tcp + udp + echo, descriptors_max),
                         limit("packets", packets, packets_max)});
   }
 };

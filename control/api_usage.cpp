@@ -44,6 +44,12 @@ std::optional<std::chrono::seconds> ago(std::string_view text) {
   }
 }
 
+// A day alone is the whole of it: since its start, until its end, which the calendar reads.
+std::string whole_days(std::string_view name, const std::string& text) {
+  const bool day = text.size() == 10 && text[4] == '-' && text[7] == '-';
+  return day && name == "since" ? text + " 00:00" : text;
+}
+
 std::optional<UsageBy> parse_by(std::string_view text) {
   constexpr std::pair<std::string_view, UsageBy> names[] = {
       {"peer", UsageBy::peer}, {"group", UsageBy::group}, {"destination", UsageBy::destination},
@@ -131,7 +137,7 @@ Outcome<UsageQuery> Api::Impl::usage_query(const Query& query) const {
     if (!text) return std::nullopt;
     if (const auto before = ago(*text)) {
       to = parts.now() - *before;
-    } else if (const auto parsed = parts.parse_time(*text)) {
+    } else if (const auto parsed = parts.parse_time(whole_days(name, *text))) {
       to = *parsed;
     } else {
       return bad_query(name, fmt::format("\"{}\", expected a time such as 2026-12-31, "

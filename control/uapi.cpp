@@ -66,6 +66,10 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
+bool is_of(const Problem& problem, std::string_view field) noexcept {
+  return std::ranges::find(problem.fields, field, &FieldProblem::field) != problem.fields.end();
+}
+
 class Printer {
  public:
   explicit Printer(WipedText& text) : text_(text) {}
@@ -260,7 +264,7 @@ int errno_of(const Problem& problem) noexcept {
     case 404:
       return -ENOENT;
     case 409:
-      return -EADDRINUSE;
+      return is_of(problem, "listen_port") ? -EADDRINUSE : -EEXIST;
     case 413:
       return -EMSGSIZE;
     case 501:

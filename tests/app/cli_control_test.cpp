@@ -125,7 +125,7 @@ TEST_CASE("usage asks for what was meant: a day begins at midnight and ends with
   CHECK(command({"usage", "--control", socket, "--since", "7d", "--csv"}).out == "key,start\r\n");
   const auto asked = server.asked();
   CHECK(asked.at(0).line ==
-        "GET /v1/usage?by=day&since=2026-11-01%2000%3A00&until=2026-11-30&peer=my%20phone&"
+        "GET /v1/usage?by=day&since=2026-11-01&until=2026-11-30&peer=my%20phone&"
         "format=json");
   CHECK(asked.at(1).line == "GET /v1/usage?by=peer&since=7d&format=csv");
   CHECK(command({"usage", "--by", "year", "--control", socket}).code == 2);

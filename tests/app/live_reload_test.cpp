@@ -1,5 +1,8 @@
 // What wg's own tools and a reload change of the running server.
+#include <sys/socket.h>
+
 #include "tests/app/live_world.hpp"
+#include "wg/udp_socket.hpp"
 
 using namespace culvert;
 using namespace culvert::test;
@@ -70,6 +73,94 @@ TEST_CASE("another port and another key are taken by restarting the workers") {
     CHECK(after[i].pid != before[i].pid);
     CHECK(after[i].ready);
   }
+}
+
+TEST_CASE("a change that fails anywhere changes nothing") {
+  const auto peer = [](const wg::PublicKey& key, const char* address) {
+    control::PeerChange change;
+    change.public_key = key;
+    change.allowed_ips = {{*base::Prefix::parse(address), false}};
+    return change;
+  };
+  World world;
+  REQUIRE(world.get(world.server.add_peer(definition("anna"))));
+  const auto rows = world.own_store.rows.begin()->second.definition;
+  const auto anna = world.server.find("anna")->entry.public_key;
+  const auto as_before = [&] {
+    CHECK(world.server.peers().size() == 3);
+    CHECK(world.server.find("anna")->entry.allowed_ips.size() == 1);
+    CHECK(world.server.find("file-2")->entry.allowed_ips.size() == 1);
+    CHECK(world.server.info().public_key == wg::public_key_of(server_key()));
+    CHECK(world.server.fwmark() == 0);
+    REQUIRE(world.own_store.rows.size() == 1);
+    CHECK(world.own_store.rows.begin()->second.definition == rows);
+  };
+
+  // The port is another socket's; all else would do.
+  app::Descriptor other(wg::bind_udp({*base::IpAddress::parse("127.0.0.1"), 0}, false));
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  REQUIRE(::getsockname(other.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  base::SystemRandom random;
+  control::DeviceChange change;
+  change.private_key = wg::generate_private_key(random);
+  change.listen_port = base::Endpoint::from_sockaddr(address).port;
+  change.replace_peers = true;
+  change.peers.push_back(peer(new_key(), "10.8.0.2/32"));
+  const auto port = world.get(world.server.change_device(std::move(change)));
+  REQUIRE_FALSE(port);
+  CHECK(port.problem().status == 409);
+  CHECK(fields(port.problem()) == std::vector<std::string>{"listen_port"});
+  as_before();
+
+  // The database takes the first row and not the second.
+  world.own_store.room = 1;
+  control::DeviceChange peers;
+  peers.peers.push_back(peer(anna, "10.8.0.2/32"));
+  peers.peers.push_back(peer(new_key(), "10.8.0.77/32"));
+  CHECK(world.get(world.server.change_device(std::move(peers))).problem().status == 503);
+  as_before();
+  world.own_store.room = 1000;
+
+  const std::size_t room = world.runtime.registry.room();
+  control::DeviceChange many;
+  many.peers.push_back(peer(anna, "10.8.0.2/32"));
+  for (std::size_t i = 0; i <= room; ++i) many.peers.push_back(peer(new_key(), "10.8.0.3/32"));
+  CHECK(world.get(world.server.change_device(std::move(many))).problem().status == 507);
+  as_before();
+}
+
+TEST_CASE("one change adds, moves, removes and adds again in the order given") {
+  World world;
+  const auto two = world.server.find("file-2")->entry.public_key;
+  const auto a = new_key(), b = new_key();
+  const auto named = [](const wg::PublicKey& key, std::vector<const char*> addresses) {
+    control::PeerChange change;
+    change.public_key = key;
+    for (const char* each : addresses)
+      change.allowed_ips.push_back({*base::Prefix::parse(each), false});
+    return change;
+  };
+  control::DeviceChange change;
+  change.peers.push_back(named(a, {"10.8.0.2/32", "10.8.0.9/32"}));
+  change.peers.push_back(named(b, {"10.8.0.9/32"}));
+  change.peers.push_back(named(two, {}));
+  change.peers.back().remove = true;
+  change.peers.push_back(named(two, {"10.8.0.30/32"}));
+  REQUIRE(world.get(world.server.change_device(std::move(change))));
+  const auto ips = [&](const wg::PublicKey& key) {
+    std::vector<std::string> all;
+    for (const auto& prefix : world.server.find(key)->entry.allowed_ips)
+      all.push_back(prefix.to_string());
+    return all;
+  };
+  CHECK(ips(a) == std::vector<std::string>{"10.8.0.2/32"});
+  CHECK(ips(b) == std::vector<std::string>{"10.8.0.9/32"});
+  CHECK(ips(two) == std::vector<std::string>{"10.8.0.30/32"});
+  CHECK(world.server.find(two)->source == Source::database);
+  CHECK(json::parse(world.own_store.rows.at(a).definition)["allowed_ips"] == json{"10.8.0.2/32"});
+  CHECK(world.own_store.rows.size() == 3);
+  CHECK(world.server.find(a)->definition == world.own_store.rows.at(a).definition);
 }
 
 TEST_CASE("a reload changes exactly what differs, and nothing where the file does not check") {

@@ -35,7 +35,9 @@ class MemoryStore final : public control::StateStore {
     return all;
   }
   Outcome<> put_peer(const control::StoredPeer& peer) override {
-    if (full) return Problem{500, "Disk full", {}, {}};
+    const bool fits = rows.contains(peer.public_key) || rows.size() < room;
+    spoilt = full || !fits;
+    if (spoilt) return Problem{500, "Disk full", {}, {}};
     rows[peer.public_key] = peer;
     return control::Nothing{};
   }
@@ -43,6 +45,15 @@ class MemoryStore final : public control::StateStore {
     if (full) return Problem{500, "Disk full", {}, {}};
     rows.erase(key);
     return control::Nothing{};
+  }
+  Outcome<> begin_group() override {
+    before = rows;
+    return control::Nothing{};
+  }
+  Outcome<> end_group() override {
+    if (!std::exchange(spoilt, false)) return control::Nothing{};
+    rows = before;
+    return Problem{500, "Disk full", {}, {}};
   }
   Outcome<> save(const control::Batch&) override { return control::Nothing{}; }
   Outcome<control::Remembered> recall(std::span<const control::Subject>) override {
@@ -70,8 +81,10 @@ class MemoryStore final : public control::StateStore {
   unsigned generation() const override { return 0; }
   std::string renewal() const override { return {}; }
 
-  std::map<wg::PublicKey, control::StoredPeer> rows;
+  std::map<wg::PublicKey, control::StoredPeer> rows, before;
+  bool spoilt = false;  // a group
   bool full = false;
+  std::size_t room = 10'000;  // rows
 };
 
 inline app::PeerEntry file_peer(int number) {

@@ -314,6 +314,10 @@ TEST_CASE("usage comes as JSON or as comma-separated values") {
   CHECK(report["until"] == "2026-12-03T09:15:02.000Z");
   CHECK(report["total"]["up_bytes"] == 10);
 
+  const json day = world.get("/v1/usage?since=2026-12-01&until=2026-12-01").value();
+  CHECK(day["since"] == "2026-12-01T00:00:00.000Z");
+  CHECK(day["until"] == "2026-12-02T00:00:00.000Z");
+
   const auto csv = world.send(FakeApi::request("GET", "/v1/usage", "", {{"Accept", "text/csv"}}));
   CHECK(csv.content_type.starts_with("text/csv"));
   CHECK(csv.body.starts_with("key,start,up_bytes,up_packets,"));

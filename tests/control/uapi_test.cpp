@@ -294,3 +294,19 @@ TEST_CASE("what a get says of a peer a set takes back") {
   CHECK(change.peers[0].public_key == peer.entry.public_key);
   CHECK(change.peers[0].endpoint == peer.endpoint);
 }
+
+TEST_CASE("a refused change is an errno that says what kind of refusal it was") {
+  const auto of = [](int status, std::vector<FieldProblem> fields = {}) {
+    return errno_of({status, "", "", std::move(fields)});
+  };
+  CHECK(of(409, {{"listen_port", "is in use"}}) == -EADDRINUSE);
+  CHECK(of(409, {{"public_key", "another peer has it"}}) == -EEXIST);
+  CHECK(of(409) == -EEXIST);
+  CHECK(of(507) == -ENOSPC);
+  CHECK(of(403) == -EPERM);
+  CHECK(of(404) == -ENOENT);
+  CHECK(of(413) == -EMSGSIZE);
+  CHECK(of(503) == -EBUSY);
+  CHECK(of(500) == -EIO);
+  CHECK(of(422) == -EINVAL);
+}

@@ -35,7 +35,9 @@ struct FakeApi {
                 },
             .ready = [this] { return ready_answer; },
             .parse_time = [](std::string_view text) -> std::optional<base::WallTime> {
-              if (text == "2026-12-01") return base::WallTime(std::chrono::seconds(1'796'083'200));
+              const base::WallTime start(std::chrono::seconds(1'796'083'200));
+              if (text == "2026-12-01 00:00") return start;
+              if (text == "2026-12-01") return start + std::chrono::days(1);  // as a calendar does
               return std::nullopt;
             },
             .client_file = [](const Peer& peer) -> Outcome<std::string> {
