@@ -94,8 +94,9 @@ inline Said command(std::vector<std::string> words) {
   std::vector<const char*> line = {"culvert"};
   for (const std::string& word : words) line.push_back(word.c_str());
   Captured out(STDOUT_FILENO), error(STDERR_FILENO);
-  const int code = app::run_command_line(static_cast<int>(line.size()), line.data(),
-                                         [](std::unique_ptr<app::Config>) { return served; });
+  const int code =
+      app::run_command_line(static_cast<int>(line.size()), line.data(),
+                            [](std::unique_ptr<app::Config>, const auto&) { return served; });
   std::string said = error.text();
   return {code, out.text(), said};
 }
