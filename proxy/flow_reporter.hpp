@@ -46,8 +46,11 @@ class FlowReporter {
   bool wanted() const noexcept { return ring_ != nullptr; }
   // True if an interim record is due now; then it counts as made.
   bool take_interim(FlowSpan& span, base::Time last, base::Time now) const noexcept;
-  // When to ask again.
+  // When to ask again; of a flow that begins now, when to ask first.
   base::Time next_interim(const FlowSpan& span) const noexcept;
+  base::Time first_interim(base::Time now) const noexcept {
+    return ring_ ? now + active_timeout_ : base::never;
+  }
 
  private:
   std::int64_t wall(base::Time at, base::Time now) noexcept;

@@ -1,4 +1,5 @@
 // The UDP half of port forwards.
+#include <algorithm>
 #include <cerrno>
 
 #include "proxy/context.hpp"
@@ -57,7 +58,8 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
   ForwardFlow* const opened = flow.get();
   if (!context_.table.insert(key, *opened)) return nullptr;
   flows_[remote] = opened;
-  context_.table.add(std::move(flow), context_.now() + client->config.limits.udp_idle,
+  const base::Time idle = context_.now() + client->config.limits.udp_idle;
+  context_.table.add(std::move(flow), std::min(idle, context_.reporter.first_interim(context_.now())),
                      context_.now());
   return opened;
 } catch (const std::exception&) {

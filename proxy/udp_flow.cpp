@@ -83,7 +83,9 @@ UdpFlow* UdpFlow::open(Context& context, ClientState& client,
   auto flow = std::make_unique<UdpFlow>(context, client, from, std::move(host));
   UdpFlow* const opened = flow.get();
   context.table.insert(mapping_key(from), *opened);
-  context.table.add(std::move(flow), context.now() + client.config.limits.udp_idle_dns,
+  const Limits& limits = client.config.limits;
+  const base::Time idle = context.now() + std::min(limits.udp_idle, limits.udp_idle_dns);
+  context.table.add(std::move(flow), std::min(idle, context.reporter.first_interim(context.now())),
                     context.now());
   if (context.poller.add_for_reading(opened->fd(), *opened)) return opened;
   context.counters.drops.add(base::Drop::no_buffer);

@@ -219,6 +219,18 @@ TEST_CASE("an idle mapping ends after two minutes, one towards port 53 after hal
   CHECK(world.peer.udp_open.get() == 0);
 }
 
+TEST_CASE("a mapping ends after its own idle time, also where that is shorter than port 53's") {
+  proxy::Limits limits;
+  limits.udp_idle = 2s;
+  World world(World::config(), limits);
+  Origin origin(SOCK_DGRAM);
+  send(world, key_to(origin.endpoint(), 40001), "x");
+  world.turn();
+  CHECK(world.peer.udp_open.get() == 1);
+  world.advance(4s);
+  CHECK(world.peer.udp_open.get() == 0);
+}
+
 TEST_CASE("over its cap a client's own idlest mapping is recycled") {
   proxy::Limits limits;
   limits.udp_mappings = 2;

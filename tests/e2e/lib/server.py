@@ -107,7 +107,8 @@ class Culvert:
     def command(self, *arguments, check=True, input=None, timeout=15):
         """Another culvert command, as the same user, in the same place."""
         done = subprocess.run([*self.world.server.prefix(), *unprivileged(), str(self.binary), *arguments],
-                              cwd=self.folder, capture_output=True, text=True, input=input, timeout=timeout)
+                              cwd=self.folder, capture_output=True, text=True, input=input, timeout=timeout,
+                              env={**os.environ, "HOME": str(self.folder)})
         if check and done.returncode != 0:
             raise AssertionError(f"culvert {' '.join(arguments)}: {done.returncode}: {done.stderr}")
         return done

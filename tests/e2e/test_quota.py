@@ -1,0 +1,358 @@
+"""Quotas, throttling, expiry and hours: who has used up what he may is stopped or slowed, is told, and
+nobody else notices; and what was used is known after a restart and a crash.
+
+     client (one) ==tunnel==\\
+                              server --- hop --- origin
+     second (two) ==tunnel==/
+"""
+
+import datetime
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from lib import wireguard
+from lib.control import Control
+from lib.server import NOBODY, NOGROUP, config_text, write_private
+from lib.netns import maps_one_account
+from lib.tcp import connected
+from lib.topology import ORIGIN4, TUNNEL4, TUNNEL6
+
+pytestmark = pytest.mark.culvert_only
+MB = 1_000_000
+OVERSHOOT = 64 << 10  # for each worker
+WORKERS = 2
+PATCH = {"Content-Type": "application/merge-patch+json"}
+TAIL = '[accounting]\ntime_zone = "UTC"\n'
+
+
+class Stream:
+    """A stream from the origin to a client, as fast as it goes; `received` and how it ended."""
+
+    def __init__(self, world, client):
+        self.here, self.there = connected(world, client)
+        self.received, self.error, self.ending = 0, None, False
+        self.threads = [threading.Thread(target=each) for each in (self._send, self._receive)]
+        for thread in self.threads:
+            thread.start()
+
+    def _send(self):
+        self.there.settimeout(0.2)
+        while not self.ending:
+            try:
+                self.there.send(bytes(1 << 15))
+            except TimeoutError:
+                pass
+            except OSError:
+                return
+
+    def _receive(self):
+        self.here.settimeout(0.2)
+        while not self.ending:
+            try:
+                data = self.here.recv(1 << 17)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                self.error = error
+                return
+            if not data:
+                return
+            self.received += len(data)
+
+    def wait_for_end(self, seconds=20):
+        self.threads[1].join(seconds)
+        assert not self.threads[1].is_alive(), f"goes on after {self.received} bytes"
+        return self.close()
+
+    def wait_for(self, count, seconds=20):
+        limit = time.monotonic() + seconds
+        while self.received < count:
+            assert time.monotonic() < limit and self.threads[1].is_alive(), (self.received, self.error)
+            time.sleep(0.01)
+        return self
+
+    def rate(self, seconds):
+        """Bits per second from now on."""
+        begin, before = time.monotonic(), self.received
+        time.sleep(seconds)
+        return (self.received - before) * 8 / (time.monotonic() - begin)
+
+    def close(self):
+        self.ending = True
+        for thread in self.threads:
+            thread.join()
+        self.here.close()
+        self.there.close()
+        return self
+
+
+def passes(world, client):
+    """True if the client has a connection to the origin."""
+    try:
+        here, there = connected_soon(world, client)
+    except OSError:
+        return False
+    here.sendall(b"x")
+    seen = there.recv(1) == b"x"
+    here.close()
+    there.close()
+    return seen
+
+
+def connected_soon(world, client):
+    listener = world.origin.tcp_listener(ORIGIN4)
+    listener.settimeout(1)
+    try:
+        here = client.namespace.tcp(listener.getsockname()[:2], timeout=1)
+        try:
+            return here, listener.accept()[0]
+        except OSError:
+            here.close()
+            raise
+    finally:
+        listener.close()
+
+
+def get(client, url, *options):
+    """(status, where it sends on, body) of an HTTP request through the tunnel."""
+    done = client.namespace.run("curl", "-s", "-m", "5", "-w", "\n%{http_code} %{redirect_url}", *options, url)
+    body, last = done.stdout.rsplit("\n", 1)
+    status, target = last.split(" ", 1)
+    return int(status), target, body
+
+
+def resolve(client, kind="A", *options):
+    return client.namespace.run("dig", "+short", "+time=2", "+tries=1", *options, "@192.0.2.53", "anything.example",
+                                kind).stdout.strip()
+
+
+class Setting:
+    """The server of this file, its two clients and its API."""
+
+    def __init__(self, world, module_servers):
+        self.world = world
+        self.one = wireguard.make_peer(2, name="one")
+        self.two = wireguard.make_peer(3, name="two", extra='group = "pair"')
+        self.server = module_servers([self.two], settings=[f"server.workers={WORKERS}"], tail=self.tail())
+        self.control = Control(self.server.folder / "control.sock")
+        self.control.post("/v1/peers", {"name": "one", "public_key": self.one.key.public, "group": "pair",
+                                        "allowed_ips": list(self.one.allowed_ips)}, expect=201)
+        self.first = wireguard.Client(world, self.one, self.server.public).wait_until_up()
+        self.second = wireguard.Client(world, self.two, self.server.public, namespace=world.second).wait_until_up()
+
+    def tail(self, group=""):
+        return f"[group.pair]\n{group}\n{TAIL}"
+
+    def peer(self, name="one"):
+        return self.control.get(f"/v1/peers/{name}").json
+
+    def used(self, name="one"):
+        """Inner bytes, both ways, since the peer is known; once nothing moves any more."""
+        usage = self.peer(name)["usage"]
+        return usage["up_bytes"] + usage["down_bytes"]
+
+    def quiet(self, name="one"):
+        """The same, when the counters have stood still for longer than between two counts."""
+        last, since = self.used(name), time.monotonic()
+        while time.monotonic() < since + 1.3:
+            time.sleep(0.1)
+            if (now := self.used(name)) != last:
+                last, since = now, time.monotonic()
+        return last
+
+    def patch(self, **changes):
+        return self.control.patch("/v1/peers/one", changes, expect=200, headers=PATCH).json
+
+    def reload(self, group="", two='group = "pair"'):
+        self.two.extra = two
+        write_private(self.server.config, config_text(self.server.key, [self.two], tail=self.tail(group)))
+        if not maps_one_account():
+            os.chown(self.server.config, NOBODY, NOGROUP)
+        self.server.command("reload", "--control", "control.sock")
+
+
+@pytest.fixture(scope="module")
+def setting(world, module_servers):
+    if wireguard.missing("wireguard-go"):
+        pytest.skip(wireguard.missing("wireguard-go"))
+    return Setting(world, module_servers)
+
+
+@pytest.fixture
+def free(setting):
+    """Nobody is limited, neither before the test nor after it."""
+    yield setting
+    setting.patch(quota=None, quota_action=None, throttle_down=None, throttle_up=None, down=None, expires=None,
+                  hours=None)
+    setting.reload()
+
+
+def test_a_quota_stops_the_client_tells_it_and_leaves_others_alone(world, free):
+    limit = free.quiet() + 2 * MB
+    free.patch(quota=f"{limit}/month")
+    other = Stream(world, free.second).wait_for(100_000)
+    stream = Stream(world, free.first).wait_for_end()
+    assert isinstance(stream.error, ConnectionResetError)
+    assert 0.85 * 2 * MB <= stream.received <= 2 * MB + OVERSHOOT
+    assert not passes(world, free.first)
+
+    shown = free.peer()
+    assert shown["stopped"] == "quota" and shown["quota"]["reached"] and shown["quota"]["bytes"] == limit
+    assert limit <= shown["quota"]["used"] <= limit + WORKERS * OVERSHOOT
+    assert shown["denials"]["client_stopped"] > 0
+    text = free.server.command("show", "--control", "control.sock").stdout
+    assert "stopped: the quota is used up" in text and "resets" in text
+
+    other.wait_for(other.received + 1 * MB)
+    assert other.close().error is None
+    assert free.peer("two")["stopped"] == "none"
+
+
+def test_who_is_stopped_gets_a_page_by_http_and_dns(world, free):
+    free.patch(quota=f"{max(free.quiet(), MB)}/month")
+    assert free.quiet() >= 0 and free.peer()["stopped"] in ("quota", "none")
+    stream = Stream(world, free.first) if free.peer()["stopped"] == "none" else None
+    if stream:
+        stream.wait_for_end()
+    status, _, page = get(free.first, f"http://{TUNNEL4}/")
+    assert status == 200 and "The quota is used up" in page and "one" in page
+    assert re.search(r"Used</dt><dd>[\d.]+ MB of [\d.]+ MB<", page)
+    resets = datetime.datetime.fromisoformat(free.peer()["quota"]["resets"].replace("Z", "+00:00"))
+    assert f"Counted anew from</dt><dd>{resets:%Y-%m-%d %H:%M} (UTC+00:00)<" in page
+    assert get(free.first, f"http://[{TUNNEL6}]/", "-g")[0] == 200
+    assert get(free.first, f"http://{ORIGIN4}/some/page", "-H", "Host: news.example")[:2] == (302, f"http://{TUNNEL4}/")
+    assert get(free.first, f"http://{ORIGIN4}/", "-d", "x=1")[0] == 511
+    assert resolve(free.first) == resolve(free.first, "A", "+tcp") == TUNNEL4
+    assert resolve(free.first, "AAAA") == TUNNEL6
+    free.patch(quota=None)
+    assert passes(world, free.first)
+    assert "This connection is open" in get(free.first, f"http://{TUNNEL4}/")[2]
+
+
+def test_a_throttled_client_goes_on_slower(world, free):
+    limit = free.quiet() + MB
+    free.patch(quota=f"{limit}/month", quota_action="throttle", throttle_down="2mbit", throttle_up="2mbit")
+    stream = Stream(world, free.first).wait_for(MB + MB // 2)
+    assert stream.rate(2.5) == pytest.approx(2_000_000, rel=0.15)
+    shown = free.peer()
+    assert shown["stopped"] == "none" and shown["limits"]["throttled"] and shown["quota"]["reached"]
+    assert "slowed down" in get(free.first, f"http://{TUNNEL4}/")[2]
+    assert "throttled" in free.server.command("show", "one", "--control", "control.sock").stdout
+    free.patch(quota=None, quota_action=None, throttle_down=None, throttle_up=None)
+    before = stream.received
+    stream.wait_for(before + 2 * MB, seconds=4)  # at 2 Mbit/s it would take 8 s
+    assert stream.close().error is None
+
+
+def test_a_groups_quota_is_of_all_members_together(world, free):
+    begin = free.quiet("one") + free.quiet("two")
+    limit = begin + 4 * MB
+    free.reload(f'total_quota = "{limit}/month"')
+    streams = [Stream(world, client) for client in (free.first, free.second)]
+    for stream in streams:
+        stream.wait_for_end()
+    assert free.peer("one")["stopped"] == free.peer("two")["stopped"] == "quota"
+    group = free.control.get("/v1/groups").json["groups"][0]
+    assert group["total_quota"]["reached"]
+    assert limit <= group["total_quota"]["used"] <= limit + WORKERS * OVERSHOOT
+    assert sum(stream.received for stream in streams) <= 4 * MB + WORKERS * OVERSHOOT
+    free.reload()
+    assert passes(world, free.first) and passes(world, free.second)
+
+
+def test_expiry_and_hours_stop_and_let_go_again(world, free):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    other_day = days[(now.weekday() + 3) % 7]
+    for change, state, words in (({"expires": "2020-01-31"}, "expired", "has expired"),
+                                 ({"hours": f"{other_day} 08:00-20:00"}, "hours", "at this hour")):
+        stream = Stream(world, free.first).wait_for(10_000)
+        free.patch(**change)
+        begin = time.monotonic()
+        stream.wait_for_end(seconds=5)
+        assert time.monotonic() - begin < 3
+        assert free.peer()["stopped"] == state
+        assert words in get(free.first, f"http://{TUNNEL4}/")[2]
+        free.patch(**{name: None for name in change})
+        assert passes(world, free.first)
+
+
+def test_a_limit_changed_by_reload_holds_within_a_second(world, free):
+    free.reload(two='group = "pair"\ndown = "2mbit"')
+    stream = Stream(world, free.second).wait_for(400_000)
+    assert stream.rate(2) == pytest.approx(2_000_000, rel=0.1)
+    for rate in (10_000_000, 1_000_000):
+        free.reload(two=f'group = "pair"\ndown = "{rate // 1000}kbit"')
+        time.sleep(1)
+        assert stream.rate(2) == pytest.approx(rate, rel=0.1)
+    assert stream.close().error is None
+
+
+def moved(setting, count):
+    """Moves some bytes; what is used then."""
+    Stream(setting.world, setting.first).wait_for(count).close()
+    return setting.quiet()
+
+
+def up_again(setting):
+    """The clients' sessions ended with the server: they find it out by the next packet."""
+    for client in (setting.first, setting.second):
+        client.set("peer", setting.server.public, "endpoint", "198.18.10.2:51820")
+        client.wait_until_up(seconds=30)
+
+
+@pytest.mark.seconds(90)
+def test_a_killed_worker_loses_nothing_of_a_quota(world, free):
+    free.patch(quota="1GB/month")
+    before = moved(free, 500_000)
+    assert free.peer()["quota"]["used"] == before
+    pid = free.control.get("/v1/status").json["workers"][free.peer()["worker"]]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    free.first.wait_until_up(seconds=30)
+    assert free.peer()["quota"]["used"] >= before
+    after = moved(free, 500_000)
+    assert after >= before + 500_000 and free.peer()["quota"]["used"] == after
+
+
+@pytest.mark.seconds(120)
+def test_a_restart_keeps_what_was_used(world, free):
+    free.patch(quota="1GB/month")
+    before = moved(free, 500_000)
+    assert free.server.terminate()[0] == 0
+    free.server.start()
+    assert free.peer()["quota"]["used"] >= before
+    assert free.used() - before < 5_000  # pings
+    up_again(free)
+
+
+@pytest.mark.seconds(120)
+def test_a_killed_supervisor_loses_ten_seconds_at_most(world, free):
+    limit = free.quiet() + MB
+    free.patch(quota=f"{limit}/month")
+    stream = Stream(world, free.first).wait_for_end()
+    assert stream.received > 0
+    reached = free.peer()["quota"]["used"]
+    time.sleep(10)  # what the promise is about
+    workers = free.server.workers()
+    free.server.process.kill()
+    free.server.process.wait()
+    wait_for_end_of(workers)
+    free.server.start()
+    assert free.peer()["quota"]["used"] >= reached >= limit
+    assert free.peer()["stopped"] == "quota"
+    up_again(free)
+    assert not passes(world, free.first)
+
+
+def wait_for_end_of(pids, seconds=5):
+    limit = time.monotonic() + seconds
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        assert time.monotonic() < limit, "a worker outlives its supervisor"
+        time.sleep(0.02)
+
+
