@@ -43,6 +43,7 @@ Stop Gate::charge(ClientState& client, std::uint64_t group, std::uint64_t total)
   if (state.group != group) state.group = group, state.charged = total;
   std::uint64_t& unpaid = unpaid_[group - 1];
   unpaid += total - state.charged;
+  owes_ = owes_ || unpaid > 0;
   state.charged = total;
   if (unpaid >= piece) pay(group - 1);
   const base::GroupControls& controls = groups_[group - 1];
@@ -101,11 +102,13 @@ void Gate::tick(base::Time now) noexcept {
   next_tick_ = now + tick_interval;
   context_.table.each_client([this](ClientState& client) { on_input(client); });
   for (std::size_t group = 0; group < unpaid_.size(); ++group) pay(group);
+  owes_ = false;
 }
 
-// A worker without a flow has nothing to reset, and its clients' next packet asks anyway.
+// A worker without a flow has nothing to reset, and its clients' next packet asks anyway. But what
+// it owes a group is paid: it may be what the quota lacks to be used up.
 base::Time Gate::next_deadline() const noexcept {
-  return watching_ && context_.table.flows() > 0 ? next_tick_ : base::never;
+  return watching_ && (owes_ || context_.table.flows() > 0) ? next_tick_ : base::never;
 }
 
 }  // namespace culvert::proxy

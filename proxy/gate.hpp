@@ -56,6 +56,7 @@ class Gate {
   Context& context_;
   std::span<base::GroupControls> groups_;
   std::vector<std::uint64_t> unpaid_;  // of each group, by this worker
+  bool owes_ = false;                  // some of it is not 0
   bool watching_ = false;              // there is a client with controls
   bool any_due_ = false;
   ClientState* closing_ = nullptr;

@@ -91,7 +91,7 @@ class Client:
         if missing(kind):
             pytest.skip(missing(kind))
         Client._count += 1
-        self.peer, self.kind = peer, kind
+        self.peer, self.kind, self.server_public = peer, kind, server_public
         self.namespace = namespace or world.client
         self.interface = f"w{os.getpid() % 100000}x{Client._count}"
         self._log = tempfile.TemporaryFile()
@@ -100,8 +100,8 @@ class Client:
                                             stdout=self._log, stderr=subprocess.STDOUT)
         world.later(self.stop)
         self._wait_for_device()
-        self.configure(config or self._config(server_public, endpoint, keepalive,
-                                              peer.psk if psk is None else psk))
+        self.text = config or self._config(server_public, endpoint, keepalive, peer.psk if psk is None else psk)
+        self.configure(self.text)
         self.namespace.ip(f"addr add {peer.address4}/24 dev {self.interface}",
                           f"addr add {peer.address6}/64 dev {self.interface} nodad",
                           f"link set {self.interface} mtu {mtu} up",
@@ -131,6 +131,12 @@ class Client:
             file.write(text)
             file.flush()
             self.namespace.run("wg", "setconf", self.interface, file.name)
+
+    def connect_anew(self):
+        """Forgets its session, as a client that was started again."""
+        self.set("peer", self.server_public, "remove")
+        self.configure(self.text)
+        return self.wait_until_up()
 
     def set(self, *arguments):
         self.namespace.run("wg", "set", self.interface, *arguments)
