@@ -100,6 +100,28 @@ def test_the_rate_holds_and_flows_share_it(world, limited, direction, rate, flow
 
 
 @DIRECTIONS
+def test_members_of_a_group_have_their_own_rate_and_share_the_groups(world, servers, direction):
+    if wireguard.missing("wireguard-go"):
+        pytest.skip(wireguard.missing("wireguard-go"))
+    peers = [wireguard.make_peer(number, extra='group = "g"') for number in (2, 3)]
+    server = servers(peers, tail='[group.g]\ndown = "6mbit"\nup = "6mbit"\ntotal_down = "8mbit"\ntotal_up = "8mbit"\n')
+    one, two = (wireguard.Client(world, peer, server.public, namespace=namespace).wait_until_up()
+                for peer, namespace in zip(peers, (world.client, world.second)))
+    transfer = Transfer(world, one, direction, 1)
+    transfer.read(1)
+    counts, _, seconds = transfer.read(4)
+    assert sum(counts) * 8 / seconds == pytest.approx(6_000_000, rel=0.04)
+    other = Transfer(world, two, direction, 1)
+    transfer.readers += other.readers
+    transfer.read(1)
+    counts, _, seconds = transfer.read(5)
+    for each in (transfer, other):
+        each.close()
+    assert sum(counts) * 8 / seconds == pytest.approx(8_000_000, rel=0.04)
+    assert jain(counts) >= 0.95
+
+
+@DIRECTIONS
 def test_udp_is_policed(world, limited, direction):
     """Three times the rate is offered: what passes is the rate and at most 100 ms of burst."""
     rate, size, seconds = 2_000_000, 1000, 5

@@ -10,16 +10,15 @@ import datetime
 import os
 import re
 import signal
-import threading
 import time
 
 import pytest
 
 from lib import wireguard
 from lib.control import Control
-from lib.server import NOBODY, NOGROUP, alive, config_text, write_private
 from lib.netns import maps_one_account
-from lib.tcp import connected
+from lib.server import NOBODY, NOGROUP, alive, config_text, write_private
+from lib.stream import Stream, passes
 from lib.topology import ORIGIN4, TUNNEL4, TUNNEL6
 
 pytestmark = pytest.mark.culvert_only
@@ -28,97 +27,6 @@ OVERSHOOT = 64 << 10  # for each worker
 WORKERS = 2
 PATCH = {"Content-Type": "application/merge-patch+json"}
 TAIL = '[accounting]\ntime_zone = "UTC"\n'
-
-
-class Stream:
-    """A stream from the origin to a client, as fast as it goes; `received` and how it ended."""
-    open = []
-
-    def __init__(self, world, client):
-        Stream.open.append(self)
-        self.here, self.there = connected(world, client)
-        self.received, self.error, self.ending = 0, None, False
-        self.threads = [threading.Thread(target=each) for each in (self._send, self._receive)]
-        for thread in self.threads:
-            thread.start()
-
-    def _send(self):
-        self.there.settimeout(0.2)
-        while not self.ending:
-            try:
-                self.there.send(bytes(1 << 15))
-            except TimeoutError:
-                pass
-            except OSError:
-                return
-
-    def _receive(self):
-        self.here.settimeout(0.2)
-        while not self.ending:
-            try:
-                data = self.here.recv(1 << 17)
-            except TimeoutError:
-                continue
-            except OSError as error:
-                self.error = error
-                return
-            if not data:
-                return
-            self.received += len(data)
-
-    def wait_for_end(self, seconds=20):
-        self.threads[1].join(seconds)
-        assert not self.threads[1].is_alive(), f"goes on after {self.received} bytes"
-        return self.close()
-
-    def wait_for(self, count, seconds=20):
-        limit = time.monotonic() + seconds
-        while self.received < count:
-            assert time.monotonic() < limit and self.threads[1].is_alive(), (self.received, self.error)
-            time.sleep(0.01)
-        return self
-
-    def rate(self, seconds):
-        """Bits per second from now on."""
-        begin, before = time.monotonic(), self.received
-        time.sleep(seconds)
-        return (self.received - before) * 8 / (time.monotonic() - begin)
-
-    def close(self):
-        Stream.open.remove(self)
-        self.ending = True
-        for thread in self.threads:
-            thread.join()
-        self.here.close()
-        self.there.close()
-        return self
-
-
-def passes(world, client):
-    """True if the client has a connection to the origin."""
-    try:
-        here, there = connected_soon(world, client)
-    except OSError:
-        return False
-    here.sendall(b"x")
-    seen = there.recv(1) == b"x"
-    here.close()
-    there.close()
-    return seen
-
-
-def connected_soon(world, client):
-    listener = world.origin.tcp_listener(ORIGIN4)
-    listener.settimeout(1)
-    try:
-        here = client.namespace.tcp(listener.getsockname()[:2], timeout=1)
-        try:
-            return here, listener.accept()[0]
-        except OSError:
-            here.close()
-            raise
-    finally:
-        listener.close()
 
 
 def get(client, url, *options):
@@ -130,8 +38,8 @@ def get(client, url, *options):
 
 
 def resolve(client, kind="A", *options):
-    return client.namespace.run("dig", "+short", "+time=2", "+tries=1", *options, "@192.0.2.53", "anything.example",
-                                kind).stdout.strip()
+    return client.namespace.run("dig", "+short", "+time=2", "+tries=1", *options, "@192.0.2.53",
+                                "anything.example", kind).stdout.strip()
 
 
 class Setting:
@@ -146,7 +54,8 @@ class Setting:
         self.control.post("/v1/peers", {"name": "one", "public_key": self.one.key.public, "group": "pair",
                                         "allowed_ips": list(self.one.allowed_ips)}, expect=201)
         self.first = wireguard.Client(world, self.one, self.server.public).wait_until_up()
-        self.second = wireguard.Client(world, self.two, self.server.public, namespace=world.second).wait_until_up()
+        self.second = wireguard.Client(world, self.two, self.server.public, namespace=world.second)
+        self.second.wait_until_up()
 
     def tail(self, group=""):
         return f"[group.pair]\n{group}\n{TAIL}"
@@ -181,7 +90,7 @@ class Setting:
     def wait(self, what, seconds=5):
         limit = time.monotonic() + seconds
         while not what():
-            assert time.monotonic() < limit, self.control.get("/v1/peers").text + self.control.get("/v1/groups").text
+            assert time.monotonic() < limit, [self.control.get(f"/v1/{each}").text for each in ("peers", "groups")]
             time.sleep(0.05)
 
     def wait_for_stop(self, why, name="one"):
@@ -248,7 +157,8 @@ def test_who_is_stopped_gets_a_page_by_http_and_dns(world, free):
     resets = datetime.datetime.fromisoformat(free.peer()["quota"]["resets"].replace("Z", "+00:00"))
     assert f"Counted anew from</dt><dd>{resets:%Y-%m-%d %H:%M} (UTC+00:00)<" in page
     assert get(free.first, f"http://[{TUNNEL6}]/", "-g")[0] == 200
-    assert get(free.first, f"http://{ORIGIN4}/some/page", "-H", "Host: news.example")[:2] == (302, f"http://{TUNNEL4}/")
+    elsewhere = get(free.first, f"http://{ORIGIN4}/some/page", "-H", "Host: news.example")
+    assert elsewhere[:2] == (302, f"http://{TUNNEL4}/")
     assert get(free.first, f"http://{ORIGIN4}/", "-d", "x=1")[0] == 511
     assert resolve(free.first) == resolve(free.first, "A", "+tcp") == TUNNEL4
     assert resolve(free.first, "AAAA") == TUNNEL6
