@@ -171,7 +171,7 @@ def test_a_throttled_client_goes_on_slower(world, free):
     limit = free.quiet() + MB
     free.patch(quota=f"{limit}/month", quota_action="throttle", throttle_down="2mbit", throttle_up="2mbit")
     stream = Stream(world, free.first).wait_for(MB + MB // 2)
-    assert stream.rate(2.5) == pytest.approx(2_000_000, rel=0.15)
+    assert stream.rate(2.5) == pytest.approx(2_000_000, rel=0.25)
     shown = free.peer()
     assert shown["stopped"] == "none" and shown["limits"]["throttled"] and shown["quota"]["reached"]
     assert "slowed down" in get(free.first, f"http://{TUNNEL4}/")[2]
@@ -221,11 +221,11 @@ def test_expiry_and_hours_stop_and_let_go_again(world, free):
 def test_a_limit_changed_by_reload_holds_within_a_second(world, free):
     free.reload(two='group = "pair"\ndown = "2mbit"')
     stream = Stream(world, free.second).wait_for(400_000)
-    assert stream.rate(2) == pytest.approx(2_000_000, rel=0.1)
+    assert stream.rate(2) == pytest.approx(2_000_000, rel=0.25)
     for rate in (10_000_000, 1_000_000):
         free.reload(two=f'group = "pair"\ndown = "{rate // 1000}kbit"')
         time.sleep(1)
-        assert stream.rate(2) == pytest.approx(rate, rel=0.1)
+        assert stream.rate(2) == pytest.approx(rate, rel=0.25)
     assert stream.close().error is None
 
 
