@@ -1,5 +1,6 @@
 #include "app/supervisor.hpp"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
@@ -37,6 +38,13 @@ int open_signals() {
   return fd;
 }
 
+// Whatever clients of the API ask for, this process never takes the CPU from a worker that runs.
+// Workers, and a worker that is started anew, are ordinary processes.
+void yield_to_workers() {
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &none);
+}
+
 // In the state directory, or where accounting.database says; null if there is neither.
 std::unique_ptr<control::StateStore> open_state(const Config& config) {
   const std::string where =
@@ -69,6 +77,7 @@ Supervisor::Supervisor(std::unique_ptr<Config> config, std::function<Loaded()> l
                .load_again = std::move(load_again)}) {}
 
 int Supervisor::run() {
+  yield_to_workers();
   wait_signal();
   server_.enter_peers(std::exchange(runtime_.config->peers, {}));
   make_plane();
