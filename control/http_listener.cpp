@@ -38,9 +38,9 @@ sockaddr_un name_of(const std::string& path) {
 
 void make_directory(const std::string& path) {
   const auto parent = std::filesystem::path(path).parent_path();
-  if (parent.empty() || std::filesystem::exists(parent)) return;
-  const mode_t before = ::umask(0077);
   std::error_code error;
+  if (parent.empty() || std::filesystem::exists(parent, error)) return;
+  const mode_t before = ::umask(0077);
   std::filesystem::create_directories(parent, error);
   ::umask(before);
   if (error) fail("directory " + parent.string() + " of the control socket", error.message());

@@ -63,7 +63,7 @@ void FlowTable::close_all() noexcept {
 
 // An address has one owner: who had it before loses it, and its flows from there end.
 void FlowTable::map_addresses(ClientState& client) {
-  known_ = {};
+  forget_answers();
   bool took_over = false;
   for (const base::Prefix& prefix : client.config.addresses) {
     const auto [at, fresh] = by_prefix_.try_emplace(prefix, &client);
@@ -77,7 +77,7 @@ void FlowTable::map_addresses(ClientState& client) {
 }
 
 void FlowTable::unmap_addresses(const ClientState& client) noexcept {
-  known_ = {};
+  forget_answers();
   for (const base::Prefix& prefix : client.config.addresses) {
     const auto found = by_prefix_.find(prefix);
     if (found == by_prefix_.end() || found->second != &client) continue;

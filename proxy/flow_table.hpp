@@ -65,9 +65,16 @@ class FlowTable {
   ClientState* find_client(const base::IpAddress& address) const noexcept;
   // The same, for every packet: remembers the answers.
   ClientState* client_of(const base::IpAddress& address) noexcept {
-    const std::size_t last = std::to_integer<std::size_t>(address.bytes().back());
-    Known& known = known_[last | (address.is_v6() ? 256u : 0u)];
+    Known& known = known_[std::to_integer<std::size_t>(address.bytes().back())];
     if (known.address != address) known = {address, find_client(address)};
+    return known.client;
+  }
+
+  // An IPv4 address as the 32 bits that stand in the header.
+  ClientState* client_of(std::uint32_t address) noexcept {
+    Known4& known = known4_[address & 255u];
+    if (known.address != address || !known.asked)
+      known = {address, true, find_client(base::IpAddress::v4(address))};
     return known.client;
   }
 
@@ -106,6 +113,7 @@ class FlowTable {
   bool has_descriptor() const noexcept { return flows() < descriptors_; }
   std::size_t tcp_cap(const ClientState& client) const noexcept;
   bool admit_rate(ClientState& client, base::Time now) noexcept;
+  void forget_answers() noexcept { known_ = {}, known4_ = {}; }
   void map_addresses(ClientState& client);
   void unmap_addresses(const ClientState& client) noexcept;
 
@@ -126,7 +134,13 @@ class FlowTable {
     base::IpAddress address;
     ClientState* client = nullptr;
   };
-  std::array<Known, 512> known_;  // by the version and the last byte of the address
+  struct Known4 {
+    std::uint32_t address = 0;
+    bool asked = false;
+    ClientState* client = nullptr;
+  };
+  std::array<Known, 256> known_;    // by the last byte of the address
+  std::array<Known4, 256> known4_;  // likewise, of IPv4
   std::map<unsigned, std::size_t, std::greater<>> lengths4_, lengths6_;  // how many of each
   std::unordered_map<base::FlowKey, Flow*, base::FlowKeyHash> by_key_;
   std::vector<std::unique_ptr<Flow>> left_;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/headers.hpp"
 #include "proxy/context.hpp"
 #include "proxy/echo_flow.hpp"
 #include "proxy/forward.hpp"
@@ -95,9 +96,7 @@ struct Proxy::Impl final : netstack::Stack::Events {
   ClientState* client_at(base::Bytes packet, bool came_in) noexcept {
     if (packet.size() < 20) return nullptr;
     const bool v4 = std::to_integer<unsigned>(packet[0]) >> 4 == 4;
-    if (v4)
-      return context.table.client_of(
-          base::IpAddress::v4(came_in ? packet.subspan<12, 4>() : packet.subspan<16, 4>()));
+    if (v4) return context.table.client_of(base::load_be32(&packet[came_in ? 12 : 16]));
     if (packet.size() < 40) return nullptr;
     return context.table.client_of(
         base::IpAddress::v6(came_in ? packet.subspan<8, 16>() : packet.subspan<24, 16>()));
