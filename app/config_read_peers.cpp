@@ -110,8 +110,10 @@ PeerEntry read_peer(Node& node, const Config& config, Findings& findings) {
   QuotaTerms terms;
   if (table.string("group", peer.group) && !peer.group.empty()) {
     const auto group = config.groups.find(peer.group);
+    const auto of_members = config.quota_terms.find(peer.group);
+    if (of_members != config.quota_terms.end()) terms = of_members->second;
     if (group != config.groups.end())
-      peer.policy = group->second, terms = config.quota_terms.at(peer.group);
+      peer.policy = group->second;
     else
       table.wrong("group", *table.take("group"), fmt::format("a section [group.{}]", peer.group));
   }

@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "app/live_server.hpp"
 #include "app/peer_definition.hpp"
@@ -41,6 +42,9 @@ std::string LiveServer::Taken::clash(const PeerEntry& entry) const {
 void LiveServer::enter_peers(std::vector<PeerEntry> of_file) {
   Taken taken;
   for (PeerEntry& entry : of_file) {
+    if (taken.keys.contains(entry.public_key))
+      throw std::runtime_error(entry.place + ": peer " + entry.name +
+                               ": its public key is that of another peer");
     taken.add(entry);
     enter({std::move(entry), Source::file, {}});
   }

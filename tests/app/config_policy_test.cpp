@@ -247,8 +247,7 @@ TEST_CASE("the control plane's settings") {
 }
 
 TEST_CASE("the control socket stands in a state directory that is relative to the file") {
-  const Loaded loaded =
-      load_config_text(server("", "state_dir = \"s\""), "some/culvert.toml", {}, Names::keep);
+  const Loaded loaded = load_config_text(server(), "some/culvert.toml", {}, Names::keep);
   REQUIRE(loaded.config);
   CHECK(loaded.config->state_dir == "some/s");
   CHECK(loaded.config->control_socket == "some/s/control.sock");

@@ -125,7 +125,12 @@ TEST_CASE("a change that fails anywhere changes nothing") {
   const std::size_t room = world.runtime.registry.room();
   control::DeviceChange many;
   many.peers.push_back(peer(anna, "10.8.0.2/32"));
-  for (std::size_t i = 0; i <= room; ++i) many.peers.push_back(peer(new_key(), "10.8.0.3/32"));
+  for (std::size_t i = 0; i <= room; ++i) {
+    wg::PublicKey key;
+    for (unsigned byte = 0; byte < 4; ++byte) key.bytes[byte] = std::byte(i >> (8 * byte));
+    key.bytes[8] = std::byte{7};
+    many.peers.push_back(peer(key, "10.8.0.3/32"));
+  }
   CHECK(world.get(world.server.change_device(std::move(many))).problem().status == 507);
   as_before();
 }
@@ -238,9 +243,10 @@ TEST_CASE("ten thousand peers come and go with one reload each") {
   for (unsigned i = 0; i < 10'000; ++i) {
     app::PeerEntry peer;
     peer.name = "p" + std::to_string(i);
+    // In the bytes that decide about its worker and its place in a table, as of a real key.
     for (unsigned byte = 0; byte < 4; ++byte)
-      peer.public_key.bytes[8 + byte] = std::byte(i >> (8 * byte));
-    peer.public_key.bytes[0] = std::byte{9};
+      peer.public_key.bytes[byte] = std::byte(i >> (8 * byte));
+    peer.public_key.bytes[8] = std::byte{9};
     peer.allowed_ips = {base::Prefix(base::IpAddress::v4(0x0a090000 + i), 32)};
     peer.preshared_key.mutable_bytes()[0] = std::byte{1};
     many.push_back(std::move(peer));
