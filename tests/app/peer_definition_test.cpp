@@ -67,7 +67,7 @@ TEST_CASE("a definition has the meaning of the same keys in the file") {
   CHECK(read->policy.limits.udp_mappings == 9);
   REQUIRE(read->policy.egress != nullptr);
   CHECK(read->policy.egress->allow.size() == 1);
-  CHECK(app::read_definition(with({}), config())->name == some_key);
+  CHECK(app::read_definition(with(json::object()), config())->name == some_key);
 }
 
 TEST_CASE("a mistake in a definition names its field") {
