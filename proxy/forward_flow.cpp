@@ -58,9 +58,9 @@ ForwardFlow* ForwardListener::open_flow(const base::Endpoint& remote) noexcept t
   ForwardFlow* const opened = flow.get();
   if (!context_.table.insert(key, *opened)) return nullptr;
   flows_[remote] = opened;
-  const base::Time idle = context_.now() + client->config.limits.udp_idle;
-  context_.table.add(std::move(flow), std::min(idle, context_.reporter.first_interim(context_.now())),
-                     context_.now());
+  const base::Time now = context_.now();
+  const base::Time idle = now + client->config.limits.udp_idle;
+  context_.table.add(std::move(flow), std::min(idle, context_.reporter.first_interim(now)), now);
   return opened;
 } catch (const std::exception&) {
   context_.counters.drops.add(base::Drop::no_buffer);
