@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/order.hpp"
+#include "control/forget_secrets.hpp"
 
 namespace culvert::app {
 namespace {
@@ -114,6 +115,7 @@ void take_live_settings(Config& to, Config& from) {
   to.log_level = from.log_level;
   to.endpoint = std::move(from.endpoint);
   to.groups = std::move(from.groups);
+  control::forget_secrets(to.control);
   to.control = from.control;
   to.quota_terms = std::move(from.quota_terms);
   to.places = std::move(from.places);

@@ -8,6 +8,7 @@
 #include "app/live_server.hpp"
 #include "app/service_manager.hpp"
 #include "base/log_level.hpp"
+#include "control/forget_secrets.hpp"
 
 namespace culvert::app {
 
@@ -88,6 +89,7 @@ void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& w
   if (configure_)
     for (std::string& key : configure_(config.control))
       report.need_restart.push_back(std::move(key));
+  control::forget_secrets(config.control);
   for (const std::size_t place : runtime_.groups.set(running.groups))
     runtime_.shared.clear_group(place);
   write_group_controls(runtime_);

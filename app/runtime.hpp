@@ -2,6 +2,7 @@
 // is forked at any time starts with what holds now.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct Runtime {
   TunnelSockets sockets;
   std::vector<ForwardSocket> forwards;
   Inboxes inboxes;
+  std::function<void()> in_worker;  // runs first in a worker's process: wipes what it need not know
 };
 
 // What the workers read of a policy in the shared memory: rates, and the group whose rates hold as

@@ -15,6 +15,7 @@
 #include "app/service_manager.hpp"
 #include "app/startup_log.hpp"
 #include "base/log.hpp"
+#include "control/forget_secrets.hpp"
 
 namespace culvert::app {
 namespace {
@@ -92,6 +93,10 @@ int Supervisor::run() {
 
 void Supervisor::make_plane() {
   const Config& config = *runtime_.config;
+  runtime_.in_worker = [this] {
+    control::forget_secrets(runtime_.config->control);
+    if (plane_) plane_->forget_secrets();
+  };
   plane_ = std::make_unique<control::ControlPlane>(control::ControlPlane::Parts{
       .io = io_,
       .server = server_,
@@ -104,7 +109,11 @@ void Supervisor::make_plane() {
           [this](const control::Peer& peer) {
             return client_file_of(peer.entry, *runtime_.config);
           },
-      .in_child = [this] { forget_secrets(runtime_); }});
+      .in_child =
+          [this] {
+            forget_secrets(runtime_);
+            runtime_.in_worker();
+          }});
   server_.observe(plane_.get());
   server_.configure_with(
       [this](const control::Settings& settings) { return plane_->configure(settings); });

@@ -53,6 +53,7 @@ void ignore_signals() {
   int code = 1;
   try {
     close_all_but(descriptors_of(start));
+    if (start.runtime.in_worker) start.runtime.in_worker();
     const std::string name = fmt::format("culvert-{}", start.index);
     ::prctl(PR_SET_NAME, name.c_str(), 0, 0, 0);
     base::log::set_up(start.runtime.config->log_level, start.runtime.config->log_format,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/clean_text.hpp"
+#include "control/forget_secrets.hpp"
 
 namespace culvert::control {
 namespace {
@@ -18,7 +19,9 @@ constexpr std::size_t longest_reason = 200;
 }  // namespace
 
 Admission::Admission(const AdmissionSettings& settings, World world)
-    : settings_(settings), world_(std::move(world)) {}
+    : settings_(settings), world_(std::move(world)) {
+  forget_secrets(settings_);  // it asks by World::ask
+}
 
 void Admission::peer_added(std::uint32_t slot, AdmissionRequest who) {
   peer_removed(slot);

@@ -64,15 +64,18 @@ asio::awaitable<void> ask_command(CommandRequest request, Admission::Done done) 
   done(verdict_of(result));
 }
 
-Admission::Ask command_hook(asio::any_io_executor executor, const AdmissionSettings& settings) {
-  return [executor, settings](const AdmissionRequest& who, Admission::Done done) {
+using SettingsPtr = std::shared_ptr<const AdmissionSettings>;
+
+Admission::Ask command_hook(asio::any_io_executor executor, SettingsPtr settings) {
+  return [executor, settings = std::move(settings)](const AdmissionRequest& who,
+                                                    Admission::Done done) {
     CommandRequest request;
-    request.arguments = settings.command;
+    request.arguments = settings->command;
     request.environment = {{"CULVERT_PEER", who.peer},
                            {"CULVERT_PUBLIC_KEY", who.public_key.to_string()},
                            {"CULVERT_ENDPOINT", who.endpoint},
                            {"CULVERT_GROUP", who.group}};
-    request.timeout = settings.timeout;
+    request.timeout = settings->timeout;
     // A program that is not there is known at once, and the answer must still come later.
     asio::post(executor, [executor, request, done = std::move(done)] {
       asio::co_spawn(executor, ask_command(request, done), asio::detached);
@@ -99,9 +102,10 @@ HttpRequest http_request(const AdmissionSettings& settings, const AdmissionReque
   return request;
 }
 
-Admission::Ask http_hook(const AdmissionSettings& settings, HookWorld world) {
-  return [settings, world = std::move(world)](const AdmissionRequest& who, Admission::Done done) {
-    world.post(http_request(settings, who, world.wall()),
+Admission::Ask http_hook(SettingsPtr settings, HookWorld world) {
+  return [settings = std::move(settings), world = std::move(world)](const AdmissionRequest& who,
+                                                                    Admission::Done done) {
+    world.post(http_request(*settings, who, world.wall()),
                [done = std::move(done)](HttpReply reply) { done(verdict_of(reply)); });
   };
 }
@@ -109,10 +113,11 @@ Admission::Ask http_hook(const AdmissionSettings& settings, HookWorld world) {
 }  // namespace
 
 Admission::Ask make_admission_hook(asio::any_io_executor executor,
-                                   const AdmissionSettings& settings, HookWorld world) {
-  if (settings.kind == AdmissionSettings::Kind::command)
-    return command_hook(std::move(executor), settings);
-  return http_hook(settings, std::move(world));
+                                   std::shared_ptr<const AdmissionSettings> settings,
+                                   HookWorld world) {
+  if (settings->kind == AdmissionSettings::Kind::command)
+    return command_hook(std::move(executor), std::move(settings));
+  return http_hook(std::move(settings), std::move(world));
 }
 
 }  // namespace culvert::control

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
+#include <memory>
 
 #include "control/admission.hpp"
 #include "control/webhooks.hpp"
@@ -20,6 +21,7 @@ namespace culvert::control {
 
 // Of settings whose kind is not `off`. `world` is used by an HTTP hook only.
 Admission::Ask make_admission_hook(boost::asio::any_io_executor executor,
-                                   const AdmissionSettings& settings, HookWorld world);
+                                   std::shared_ptr<const AdmissionSettings> settings,
+                                   HookWorld world);
 
 }  // namespace culvert::control

@@ -8,7 +8,7 @@
 
 namespace culvert::control {
 Api::Impl::Impl(ApiParts given)
-    : parts(std::move(given)), gate(parts.token, parts.known_hosts), router([this] {
+    : parts(std::move(given)), gate(std::move(parts.token), parts.known_hosts), router([this] {
         const auto to = [this](Task (Impl::*member)(Call)) {
           return [this, member](Call call) { return (this->*member)(std::move(call)); };
         };
@@ -60,6 +60,10 @@ boost::asio::awaitable<Response> Api::handle(Request request) {
   if (match.route == nullptr) co_return problem_response(match.problem, match.fields);
   Call call{std::move(request), std::move(match.argument)};
   co_return co_await match.route->handler(std::move(call));
+}
+
+void Api::forget_token() noexcept {
+  impl_->gate.forget_token();
 }
 
 Response Api::problem(int status, std::string title, std::string detail) {

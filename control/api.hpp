@@ -50,6 +50,7 @@ class Api final : public HttpHandler {
 
   // "GET /v1/peers/{peer}", in the words of the description.
   std::vector<std::string> routes() const;
+  void forget_token() noexcept;  // in a child process
 
  private:
   struct Impl;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/admission_hook.hpp"
+#include "control/forget_secrets.hpp"
 
 namespace culvert::control {
 
@@ -35,11 +36,14 @@ HookWorld Hooks::world() {
 void Hooks::configure(const std::vector<WebhookSettings>& webhooks,
                       const AdmissionSettings& admission, const std::vector<const Peer*>& peers) {
   if (!webhooks_ || webhooks != webhook_settings_) {
+    for (WebhookSettings& old : webhook_settings_) control::forget_secrets(old);
+    if (webhooks_) webhooks_->forget_secrets();
     webhook_settings_ = webhooks;
     webhooks_ = std::make_unique<Webhooks>(webhook_settings_, parts_.bus, world());
   }
-  if (admission != admission_settings_) {
-    admission_settings_ = admission;
+  if (admission != *admission_settings_) {
+    control::forget_secrets(*admission_settings_);
+    admission_settings_ = std::make_shared<AdmissionSettings>(admission);
     configure_admission(peers);
   }
   timer_.arm();
@@ -47,7 +51,7 @@ void Hooks::configure(const std::vector<WebhookSettings>& webhooks,
 
 void Hooks::configure_admission(const std::vector<const Peer*>& peers) {
   admission_.reset();
-  if (admission_settings_.kind == AdmissionSettings::Kind::off) {
+  if (admission_settings_->kind == AdmissionSettings::Kind::off) {
     for (const Peer* peer : peers) parts_.admit(peer->slot, true);
     return;
   }
@@ -56,11 +60,17 @@ void Hooks::configure_admission(const std::vector<const Peer*>& peers) {
   needs.apply = parts_.admit;
   needs.now = [] { return base::BootClock::now(); };
   needs.wake = [this] { timer_.arm(); };
-  admission_ = std::make_unique<Admission>(admission_settings_, std::move(needs));
+  admission_ = std::make_unique<Admission>(*admission_settings_, std::move(needs));
   for (const Peer* peer : peers) {
     on_peer_added(*peer);
     if (peer->connected) on_peer_connected(*peer);
   }
+}
+
+void Hooks::forget_secrets() noexcept {
+  for (WebhookSettings& each : webhook_settings_) control::forget_secrets(each);
+  if (webhooks_) webhooks_->forget_secrets();
+  control::forget_secrets(*admission_settings_);
 }
 
 std::vector<WebhookStatus> Hooks::webhooks() const {

@@ -33,6 +33,8 @@ class Hooks final : public PeerObserver {
   void configure(const std::vector<WebhookSettings>& webhooks, const AdmissionSettings& admission,
                  const std::vector<const Peer*>& peers);
 
+  void forget_secrets() noexcept;  // in a child process
+
   std::vector<WebhookStatus> webhooks() const;
   std::optional<AdmissionStatus> admission() const;  // nothing if it is off
 
@@ -47,7 +49,7 @@ class Hooks final : public PeerObserver {
 
   Parts parts_;
   std::vector<WebhookSettings> webhook_settings_;
-  AdmissionSettings admission_settings_;
+  std::shared_ptr<AdmissionSettings> admission_settings_ = std::make_shared<AdmissionSettings>();
   base::SystemRandom random_;
   HttpProcess http_;
   DeadlineTimer timer_;

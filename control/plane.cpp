@@ -8,6 +8,7 @@
 #include "base/log.hpp"
 #include "control/api.hpp"
 #include "control/flow_recorder.hpp"
+#include "control/forget_secrets.hpp"
 #include "control/health.hpp"
 #include "control/hooks.hpp"
 #include "control/http_server.hpp"
@@ -136,6 +137,7 @@ struct ControlPlane::Impl {
     if (settings.accounting != old.accounting) configure_accounting(settings.accounting);
     if (settings.status_line != old.status_line) status_line = StatusLine(settings.status_line);
     hooks.configure(settings.webhooks, settings.admission, parts.server.peers());
+    control::forget_secrets(old);
     old = settings;
     return waiting;
   }
@@ -181,6 +183,12 @@ void ControlPlane::open() {
 
 std::vector<std::string> ControlPlane::configure(const Settings& settings) {
   return impl_->configure(settings);
+}
+
+void ControlPlane::forget_secrets() noexcept {
+  control::forget_secrets(impl_->parts.settings);
+  impl_->api.forget_token();
+  impl_->hooks.forget_secrets();
 }
 
 void ControlPlane::close() {

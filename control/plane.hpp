@@ -52,6 +52,8 @@ class ControlPlane final : public PeerObserver {
   void open();  // throws like the above
   // What changed of the settings at a reload; the names of those that wait for a restart.
   std::vector<std::string> configure(const Settings& settings);
+  // In a child process that is a worker: it need not know the API's token and the hooks' secrets.
+  void forget_secrets() noexcept;
   // After the workers have ended: counts and writes what is left.
   void close();
 

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/secret.hpp"
+#include "control/forget_secrets.hpp"
 #include "control/uri.hpp"
 
 namespace culvert::control {
@@ -42,6 +43,10 @@ GateAnswer unauthorized(std::string detail) {
 TokenGate::TokenGate(std::string token, std::vector<std::string> known_hosts)
     : token_(std::move(token)), known_hosts_(std::move(known_hosts)) {
   for (std::string& name : known_hosts_) name = lower(name);
+}
+
+void TokenGate::forget_token() noexcept {
+  forget_secret(token_);
 }
 
 bool TokenGate::is_right(std::string_view authorization) const noexcept {
@@ -104,8 +109,8 @@ std::optional<Problem> TokenGate::check_host(const Request& request) const {
     return std::nullopt;
   return Problem{421,
                  "Misdirected request",
-                 fmt::format("this server is not known as \"{}\": use its address, localhost, or "
-                             "the name in server.http, or send the token",
+                 fmt::format("this server is not known as \"{}\": use its address or localhost, or "
+                             "send the token",
                              shown(host)),
                  {}};
 }

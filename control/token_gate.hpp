@@ -33,6 +33,7 @@ class TokenGate {
   std::optional<GateAnswer> check_token(const Request& request, base::Time now);
   // An address, "localhost" or a known name; a request with the right token may use any.
   std::optional<Problem> check_host(const Request& request) const;
+  void forget_token() noexcept;  // in a child process
 
  private:
   struct Failures {

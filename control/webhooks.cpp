@@ -6,6 +6,7 @@
 #include <array>
 
 #include "control/clean_text.hpp"
+#include "control/forget_secrets.hpp"
 #include "control/hook_signature.hpp"
 #include "control/url.hpp"
 
@@ -68,6 +69,10 @@ Webhooks::Webhooks(const std::vector<WebhookSettings>& settings, EventBus& bus, 
 }
 
 Webhooks::~Webhooks() = default;
+
+void Webhooks::forget_secrets() noexcept {
+  for (const auto& hook : hooks_) control::forget_secrets(hook->settings);
+}
 
 void Webhooks::on_event(const Event& event) {
   const base::Time now = world_.now();

@@ -53,6 +53,7 @@ class Webhooks {
   base::Time next_deadline() const noexcept;
   void tick(base::Time now);
   std::vector<WebhookStatus> status() const;
+  void forget_secrets() noexcept;  // in a child process
 
  private:
   struct Hook;

@@ -42,6 +42,39 @@ def test_the_server_has_no_capability_and_no_root(world, servers):
         assert "Seccomp:\t2" in open(f"/proc/{pid}/status").read()
 
 
+def secrets_in_memory(pid, secrets):
+    """Which of them the process could read."""
+    found = set()
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in open(f"/proc/{pid}/maps").read().splitlines():
+            span, rights = line.split()[:2]
+            if rights != "rw-p":
+                continue
+            start, end = (int(part, 16) for part in span.split("-"))
+            memory.seek(start)
+            try:
+                held = memory.read(end - start)
+            except OSError:  # a mapping of the kernel's
+                continue
+            found |= {secret for secret in secrets if secret.encode() in held}
+    return found
+
+
+def test_workers_do_not_know_the_secrets_of_the_control_plane(world, servers):
+    """Who takes over a worker can reach the API on the host's loopback, and must not have its token."""
+    token, hook, admission = secrets = ["the-token-of-the-api", "the-secret-of-the-hook", "the-secret-of-admission"]
+    tail = (f'[[webhook]]\nurl = "http://127.0.0.1:9/"\nsecret = "{hook}"\n'
+            f'[admission]\nurl = "http://127.0.0.1:9/"\nsecret = "{admission}"\n')
+    server = servers([wireguard.make_peer()], tail=tail,
+                     server=f'http = "127.0.0.1:9586"\nhttp_token = "{token}"\n')
+    assert secrets_in_memory(server.process.pid, secrets) == set(secrets)
+    first = server.workers()
+    os.kill(first[0], signal.SIGKILL)
+    assert wait_until(lambda: set(server.workers()) - set(first), 5)
+    for pid in server.workers():
+        assert not secrets_in_memory(pid, secrets)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_every_client_works_with_any_number_of_workers(world, servers, workers):
     """An initiation may reach a worker that does not own the peer; all eight peers work all the same."""
