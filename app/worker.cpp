@@ -88,6 +88,7 @@ proxy::Proxy::Config proxy_config(const WorkerStart& start) {
           .clock = {},
           .groups = runtime.shared.groups(),
           .records = &runtime.shared.records(start.index),
+          .active_timeout = config.control.accounting.active_timeout,
           .wall_clock = [] { return base::WallTime(std::chrono::system_clock::now()); }};
 }
 

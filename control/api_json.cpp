@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include "control/json_body.hpp"
+#include "control/metrics_parts.hpp"
 
 namespace culvert::control {
 namespace {
@@ -16,22 +17,6 @@ std::string_view to_string(Quota::Period period) {
       break;
   }
   return "month";
-}
-
-std::string_view to_string(base::Stop stop) {
-  switch (stop) {
-    case base::Stop::none:
-      break;
-    case base::Stop::quota:
-      return "quota";
-    case base::Stop::expired:
-      return "expired";
-    case base::Stop::hours:
-      return "hours";
-    case base::Stop::admission:
-      return "admission";
-  }
-  return "none";
 }
 
 std::string_view to_string(base::Protocol protocol) {

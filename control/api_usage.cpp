@@ -24,7 +24,7 @@ std::optional<T> number(std::string_view text) {
 }
 
 // "90s", "24h", "7d": how long ago.
-std::optional<std::chrono::seconds> ago(std::string_view text) {
+std::optional<std::chrono::seconds> long_ago(std::string_view text) {
   if (text.empty()) return std::nullopt;
   const auto count = number<std::uint32_t>(text.substr(0, text.size() - 1));
   if (!count) return std::nullopt;
@@ -48,6 +48,13 @@ std::optional<std::chrono::seconds> ago(std::string_view text) {
 std::string whole_days(std::string_view name, const std::string& text) {
   const bool day = text.size() == 10 && text[4] == '-' && text[7] == '-';
   return day && name == "since" ? text + " 00:00" : text;
+}
+
+// As far as a WallTime can tell from now.
+std::optional<std::chrono::seconds> ago(std::string_view text) {
+  constexpr std::chrono::days longest(36'600);
+  const auto before = long_ago(text);
+  return before && *before <= longest ? before : std::nullopt;
 }
 
 std::optional<UsageBy> parse_by(std::string_view text) {

@@ -134,6 +134,8 @@ struct ControlPlane::Impl {
     if (settings.token != old.token) waiting.push_back("server.http_token");
     if (settings.accounting.database != old.accounting.database)
       waiting.push_back("accounting.database");
+    if (settings.accounting.active_timeout != old.accounting.active_timeout)
+      waiting.push_back("accounting.active_timeout");  // the workers' own
     if (settings.accounting != old.accounting) configure_accounting(settings.accounting);
     if (settings.status_line != old.status_line) status_line = StatusLine(settings.status_line);
     hooks.configure(settings.webhooks, settings.admission, parts.server.peers());

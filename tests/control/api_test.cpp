@@ -267,6 +267,7 @@ TEST_CASE("query parameters that are unknown, wrong or given twice are named") {
            {"/v1/flows?limit=0", "limit"},
            {"/v1/flows?limit=1&limit=2", "limit"},
            {"/v1/usage?since=yesterday", "since"},
+           {"/v1/usage?since=4294967295w", "since"},
            {"/v1/usage?since=1h&until=2h", "since"},
            {"/v1/usage?by=colour", "by"},
            {"/v1/usage?format=xml", "format"},
