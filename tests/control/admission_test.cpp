@@ -220,7 +220,8 @@ AdmissionVerdict http_verdict(int status, std::string body, std::string error = 
   };
   boost::asio::io_context io;
   AdmissionVerdict verdict;
-  const auto ask = make_admission_hook(io.get_executor(), std::make_shared<AdmissionSettings>(settings), world);
+  const auto ask =
+      make_admission_hook(io.get_executor(), std::make_shared<AdmissionSettings>(settings), world);
   ask(who("a"), [&](AdmissionVerdict got) { verdict = std::move(got); });
   return verdict;
 }
@@ -233,7 +234,8 @@ AdmissionVerdict command_verdict(std::vector<std::string> command) {
   boost::asio::io_context io;
   AdmissionVerdict verdict;
   verdict.reason = "not asked";
-  const auto ask = make_admission_hook(io.get_executor(), std::make_shared<AdmissionSettings>(settings), {});
+  const auto ask =
+      make_admission_hook(io.get_executor(), std::make_shared<AdmissionSettings>(settings), {});
   AdmissionRequest request = who("a");
   request.endpoint = "192.0.2.1:5";
   bool called = false;
