@@ -142,6 +142,9 @@ TEST_CASE("a directory that cannot be written is trouble, and what is in it is s
     const auto peers = (*opened)->peers();
     if (!peers || peers->size() != 1) return "not read: " + (*opened)->trouble();
     if ((*opened)->put_peer({key_of(2), "two", "{}"})) return "written";
+    (void)(*opened)->begin_group();
+    if ((*opened)->put_peer({key_of(2), "two", "{}"})) return "written in a group";
+    if ((*opened)->end_group()) return "a group that failed was said to be written";
     return (*opened)->trouble().empty() ? "no trouble" : "";
   });
   ::chmod(scratch.path().c_str(), 0755);

@@ -43,6 +43,14 @@ void check_peers(const std::string& connection) {
   need(store->remove_peer(key_of(1)));
   need(store->remove_peer(key_of(9)));
   CHECK(need(store->peers()).size() == 1);
+
+  need(store->begin_group());
+  for (unsigned n = 20; n < 120; ++n)
+    need(store->put_peer({key_of(n), "grouped-" + std::to_string(n), "{}"}));
+  need(store->remove_peer(key_of(2)));
+  need(store->end_group());
+  CHECK(need(open(connection)->peers()).size() == 100);
+  need(store->put_peer({key_of(2), "two", "{}"}));
 }
 
 void check_batches(const std::string& connection) {

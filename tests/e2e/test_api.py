@@ -39,7 +39,7 @@ def definition(peer, **more):
 
 def test_every_reading_route_answers_as_described(world, servers):
     peer = wireguard.make_peer(2)
-    server = servers([peer])
+    server = servers([peer], tail='[accounting]\ntime_zone = "UTC"')
     wireguard.Client(world, peer, server.public).wait_until_up()
     control = control_of(server)
     for target in ("/v1/status", "/v1/peers", f"/v1/peers/{peer.name}", "/v1/groups", "/v1/flows", "/v1/usage",
@@ -49,6 +49,8 @@ def test_every_reading_route_answers_as_described(world, servers):
     assert shown["name"] == peer.name and shown["connected"] and shown["source"] == "file"
     assert shown["latest_handshake"]
     assert wait_until(lambda: control.get(f"/v1/peers/{peer.name}").json["usage"]["up_bytes"] > 0)
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    assert control.get(f"/v1/usage?since={day}").json["since"].startswith(f"{day}T00:00:00")
     assert control.get("/v1/usage", headers={"Accept": "text/csv"}).text.startswith("key,start,up_bytes,")
 
 

@@ -3,9 +3,11 @@
      culvert peer|show|top|events --- control.sock --- [ supervisor -- workers ] ==tunnel== client
 """
 
+import base64
 import fcntl
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -17,7 +19,7 @@ import time
 
 import pytest
 
-from lib import wireguard
+from lib import miniwg, wireguard
 from lib.server import NOBODY, NOGROUP, unprivileged
 from lib.netns import maps_one_account
 from lib.tcp import connected
@@ -62,6 +64,7 @@ def test_a_peer_added_by_command_connects_with_its_file_and_goes_completely(worl
 
     code, _ = server.terminate()
     assert code == 0
+    server.config = pathlib.Path("culvert.toml")  # seen from its own folder
     server.start()
     client.wait_until_up(seconds=30)
 
@@ -74,6 +77,11 @@ def test_a_peer_added_by_command_connects_with_its_file_and_goes_completely(worl
     with pytest.raises(ConnectionResetError):
         there.recv(1)
     assert client.ping(TUNNEL4, count=2, wait=1) == 0 and client.latest_handshake() == handshake
+    with pytest.raises(TimeoutError):
+        private = base64.b64decode(re.search("PrivateKey = (.*)", added.stdout)[1])
+        psk = base64.b64decode(re.search("PresharedKey = (.*)", added.stdout)[1])
+        miniwg.MiniClient(world.second.udp("0.0.0.0"), (SERVER4, 51820), wireguard.Key(private),
+                          server.key.public_raw, psk).handshake(seconds=1)
     assert not kept.exists() and kept.with_name("laptop.conf.removed").exists()
     assert json.loads(on_server(server, "peer", "list", "--json").stdout) == []
     again = on_server(server, "peer", "remove", "laptop", check=False)

@@ -8,6 +8,7 @@
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -162,6 +163,32 @@ def test_a_removed_client_is_gone_at_once(world, servers):
     client.wait_until_up(seconds=30)  # it tries its old keys for 15 s
     here.close()
     there.close()
+
+
+def test_the_service_manager_is_told_of_start_reload_and_stop(servers):
+    folder = servers.folder()
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(folder / "notify"))
+    os.chmod(folder / "notify", 0o777)
+    manager.settimeout(10)
+    one, two = wireguard.make_peer(2), wireguard.make_peer(3)
+    server = servers([one], variables={"NOTIFY_SOCKET": str(folder / "notify")})
+    assert manager.recv(1000) == b"READY=1"
+    begin = time.monotonic()
+    for text, code in ((config_text(server.key, [one, two]), 0), ("[server", 2)):
+        write_private(server.config, text)
+        # As ExecReload= has it: ended when the new configuration is in force.
+        done = server.command("reload", "--control", "control.sock", check=False)
+        assert bool(done.returncode) == bool(code), done.stderr
+        said = manager.recv(1000).decode()
+        assert said.startswith("RELOADING=1\nMONOTONIC_USEC=")
+        assert begin <= int(said.split("=")[-1]) / 1e6 <= time.monotonic()
+        assert manager.recv(1000) == b"READY=1"
+    peers = server.command("peer", "list", "--json", "--control", "control.sock").stdout
+    assert two.key.public in peers
+    server.terminate()
+    assert manager.recv(1000) == b"STOPPING=1"
+    manager.close()
 
 
 @pytest.mark.seconds(60)

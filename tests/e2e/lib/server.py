@@ -58,7 +58,7 @@ class Culvert:
 
     def __init__(self, world, folder, binary, peers=(), key=None, text=None, settings=(), port=51820,
                  environment=None, file_name="culvert.toml", wait=True, descriptors=None,
-                 **config):
+                 variables=None, **config):
         self.world, self.folder, self.port = world, pathlib.Path(folder), port
         self.key = key or Key()
         self.binary = install(binary, self.folder)
@@ -67,7 +67,7 @@ class Culvert:
             write_private(self.config, text or config_text(self.key, peers, port, **config))
         give_away(self.folder)
         self.settings = [f"--set={setting}" for setting in settings]
-        self.environment = environment
+        self.environment, self.variables = environment, variables or {}
         self.limits = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         self.start(wait)
         world.later(self.close)
@@ -83,7 +83,7 @@ class Culvert:
         self.process = self.world.server.start(
             *self.limits, *unprivileged(), str(self.binary), "run", *arguments, *self.settings, cwd=self.folder,
             stdout=self._log, stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **(self.environment or {})})
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.variables, **(self.environment or {})})
         if wait:
             self.wait_until_ready()
 
