@@ -88,6 +88,17 @@ CLI::App* make(CLI::App& peer, const Command& command, bool named, Action& actio
   made->add_option("--public-key", options->public_key, "of a client that has its own key")
       ->type_name("KEY");
   made->add_option("--group", options->group, "a section [group.NAME] of the configuration");
+  const auto policy = [&](const std::string& key, const char* help, const char* type) {
+    made->add_option_function<std::string>(
+            "--" + key, [options, key](const std::string& text) { options->policy[key] = text; },
+            help)
+        ->type_name(type);
+  };
+  policy("down", "its limit, such as 50mbit; left out: the group's", "RATE");
+  policy("up", "the same, of what it sends", "RATE");
+  policy("quota", "such as 200GB/month", "BYTES/PERIOD");
+  policy("expires", "such as 2026-12-31: nothing goes through from then on", "TIME");
+  policy("hours", "when it may be used, such as \"mon-fri 08:00-20:00\"", "HOURS");
   made->add_option("--allowed-ips", options->allowed_ips, "left out: the next free addresses")
       ->type_name("PREFIX,...")
       ->delimiter(',');

@@ -23,6 +23,7 @@ std::string toml_block(const NewPeer& peer) {
     text += fmt::format("preshared_key = \"{}\"\n", peer.preshared_key);
   text += fmt::format("allowed_ips = [{}]\n", ips);
   if (!peer.group.empty()) text += fmt::format("group = \"{}\"\n", peer.group);
+  for (const auto& [key, value] : peer.policy) text += fmt::format("{} = \"{}\"\n", key, value);
   return text;
 }
 

@@ -3,6 +3,7 @@
 // file.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@ namespace culvert::app {
 struct NewPeer {
   std::string name, public_key, preshared_key, group;  // "" = none
   std::vector<std::string> allowed_ips;
+  std::map<std::string, std::string> policy = {};  // further keys and their texts; TOML files alone
 };
 
 // In the form the file has: [[peer]] or [Peer].

@@ -2,6 +2,7 @@
 // (peer_live.cpp). cli_peer.cpp decides which.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ namespace culvert::app {
 struct PeerOptions : ControlOptions {
   std::string name, public_key, group, endpoint;
   std::vector<std::string> allowed_ips, dns;
+  std::map<std::string, std::string> policy;  // down, up, quota, expires, hours: as the file has them
   bool qr = false, file = false;
 };
 

@@ -138,6 +138,13 @@ int add_to_file(PeerOptions& options) {
   const std::string text = read_text(file_of(options));
   if (!options.group.empty() && is_wg_quick(text))
     throw CommandError("--group: a wg-quick file has no groups", exit_usage);
+  for (const auto& [key, value] : options.policy) {
+    if (is_wg_quick(text))
+      throw CommandError(fmt::format("--{}: a wg-quick file has no limits", key), exit_usage);
+    const auto odd = [](char c) { return c == '"' || c == '\\' || (c >= 0 && c < ' '); };
+    if (std::ranges::any_of(value, odd))
+      throw CommandError(fmt::format("--{}: expected no quotation marks", key), exit_usage);
+  }
   const auto config = require_config(load_config(options.config, {}, Names::keep), false);
   for (const PeerEntry& peer : config->peers)
     if (peer.name == options.name)
@@ -152,7 +159,7 @@ int add_to_file(PeerOptions& options) {
   client.addresses = addresses_for(options, *config);
   client.dns = options.dns.empty() ? default_client_dns(*config) : options.dns;
   set_endpoint(client, options, *config);
-  NewPeer peer{options.name, options.public_key, "", options.group, {}};
+  NewPeer peer{options.name, options.public_key, "", options.group, {}, options.policy};
   if (!own_key) {
     client.private_key = &key;
     client.preshared_key = &shared;

@@ -74,6 +74,7 @@ json post(PeerOptions& options, Running& server, const NewKeys& keys) {
   if (!own_key) definition["preshared_key"] = wg::secret_key_text(keys.shared);
   if (!options.group.empty()) definition["group"] = options.group;
   if (!options.allowed_ips.empty()) definition["allowed_ips"] = options.allowed_ips;
+  for (const auto& [key, value] : options.policy) definition[key] = value;
   std::string body = definition.dump(-1, ' ', false, json::error_handler_t::replace);
   const control::Answer answer = server.client.request("POST", "/v1/peers", body);
   base::wipe(std::as_writable_bytes(std::span(body)));

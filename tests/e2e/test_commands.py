@@ -103,6 +103,25 @@ def test_a_peer_of_the_file_is_removed_from_the_file(world, servers):
     assert bad.returncode == 2 and "group" in bad.stderr
 
 
+@pytest.mark.parametrize("where", ["server", "file"])
+def test_a_peer_is_added_with_limits(servers, where):
+    server = servers([])
+    options = ["--down", "50mbit", "--quota", "200GB/month", "--hours", "mon-fri 08:00-20:00"]
+    if where == "file":
+        options.append("--file")
+    bad = on_server(server, "peer", "add", "x", *options, "--up", "fast", check=False)
+    assert bad.returncode == 2 and "up" in bad.stderr and "x" not in on_server(server, "peer", "list").stdout
+    on_server(server, "peer", "add", "laptop", *options)
+    on_server(server, "reload")
+    limit = time.monotonic() + 5
+    while time.monotonic() < limit:  # the ledger knows it within a second
+        peer = json.loads(on_server(server, "peer", "show", "laptop", "--json").stdout)
+        if peer["quota"]:
+            break
+    assert peer["limits"]["down"] == 50_000_000 and peer["limits"]["up"] is None
+    assert peer["quota"]["bytes"] == 200_000_000_000
+
+
 def test_without_a_server_the_commands_say_so(servers):
     server = servers([wireguard.make_peer(2)])
     server.terminate()
