@@ -117,11 +117,7 @@ std::optional<Problem> LiveServer::end_storing() {
   const auto done = store_->end_group();
   if (done || !storing_) return std::nullopt;
   stored_generation_ = store_->generation() - 1;
-  return Problem{
-      503,
-      "Peers not stored",
-      done.problem().to_line() + "; what was changed holds, and is stored when it can be",
-      {}};
+  return Problem{503, "Peers not stored", done.problem().to_line() + "; nothing was changed", {}};
 }
 
 boost::asio::awaitable<void> LiveServer::keep_store() {

@@ -15,7 +15,8 @@ namespace culvert::app {
 struct PeerOptions : ControlOptions {
   std::string name, public_key, group, endpoint;
   std::vector<std::string> allowed_ips, dns;
-  std::map<std::string, std::string> policy;  // down, up, quota, expires, hours: as the file has them
+  std::map<std::string, std::string>
+      policy;  // down, up, quota, expires, hours: as the file has them
   bool qr = false, file = false;
 };
 

@@ -69,6 +69,7 @@ TEST_CASE("PostgreSQL keeps the same promises, and may go and come back") {
   }
   Postgres postgres(bin);
   REQUIRE(postgres.running);
+  check_groups(postgres.connection());
   check_peers(postgres.connection());
   check_batches(postgres.connection());
   check_history(postgres.connection());

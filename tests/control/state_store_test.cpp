@@ -39,6 +39,7 @@ std::string problem_of(const std::string& connection,
 
 TEST_CASE("a store keeps peers, totals, quotas and history, and gives them back") {
   const Scratch scratch;
+  check_groups(scratch.database());
   check_peers(scratch.database());
   check_batches(scratch.database());
   check_history(scratch.database());

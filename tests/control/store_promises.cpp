@@ -43,14 +43,27 @@ void check_peers(const std::string& connection) {
   need(store->remove_peer(key_of(1)));
   need(store->remove_peer(key_of(9)));
   CHECK(need(store->peers()).size() == 1);
+}
 
-  need(store->begin_group());
-  for (unsigned n = 20; n < 120; ++n)
-    need(store->put_peer({key_of(n), "grouped-" + std::to_string(n), "{}"}));
-  need(store->remove_peer(key_of(2)));
-  need(store->end_group());
-  CHECK(need(open(connection)->peers()).size() == 100);
-  need(store->put_peer({key_of(2), "two", "{}"}));
+void check_groups(const std::string& connection) {
+  {
+    const auto store = open(connection);
+    need(store->put_peer({key_of(1), "one", "{}"}));
+    need(store->begin_group());
+    for (unsigned n = 20; n < 120; ++n)
+      need(store->put_peer({key_of(n), "grouped-" + std::to_string(n), "{}"}));
+    need(store->remove_peer(key_of(1)));
+    need(store->end_group());
+  }
+  {
+    const auto store = open(connection);
+    CHECK(need(store->peers()).size() == 100);
+    need(store->begin_group());
+    need(store->remove_peer(key_of(20)));
+  }  // ended before the group did
+  const auto store = open(connection);
+  CHECK(need(store->peers()).size() == 100);
+  for (unsigned n = 20; n < 120; ++n) need(store->remove_peer(key_of(n)));
 }
 
 void check_batches(const std::string& connection) {

@@ -7,6 +7,7 @@
 namespace culvert::control::test {
 
 void check_peers(const std::string& connection);
+void check_groups(const std::string& connection);
 void check_batches(const std::string& connection);
 void check_history(const std::string& connection);
 void check_pruning(const std::string& connection);
