@@ -39,11 +39,11 @@ int open_signals() {
   return fd;
 }
 
-// Whatever clients of the API ask for, this process never takes the CPU from a worker that runs.
-// Workers, and a worker that is started anew, are ordinary processes.
+// Whatever clients of the API ask for, this process does not take the CPU from a worker that runs.
+// Workers make themselves ordinary processes.
 void yield_to_workers() {
   const sched_param none{};
-  ::sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &none);
+  ::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 // In the state directory, or where accounting.database says; null if there is neither.

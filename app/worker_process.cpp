@@ -1,6 +1,7 @@
 #include "app/worker_process.hpp"
 
 #include <fmt/core.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -50,6 +51,8 @@ void ignore_signals() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (::getppid() != supervisor) ::_exit(1);
   ignore_signals();
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_OTHER, &none);  // the supervisor yields to us
   int code = 1;
   try {
     close_all_but(descriptors_of(start));
