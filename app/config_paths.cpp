@@ -1,6 +1,7 @@
 // Where the server keeps its state and where its sockets are.
 #include <fmt/format.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -13,7 +14,15 @@
 namespace culvert::app {
 namespace {
 
-// DESIGN: systemd's, the user's XDG one, ~/.local/state, none.
+// Is there, or may be made, and may be written.
+bool can_be_had(std::filesystem::path directory) {
+  std::error_code error;
+  while (!std::filesystem::exists(directory, error) && directory.has_relative_path())
+    directory = directory.parent_path();
+  return ::access(directory.c_str(), W_OK | X_OK) == 0;
+}
+
+// systemd's, the XDG base directory of the user, ~/.local/state, none.
 std::string default_state_dir(Findings& findings, const std::string& place) {
   const auto absolute = [](const char* name) -> std::string {
     const char* value = std::getenv(name);
@@ -22,11 +31,17 @@ std::string default_state_dir(Findings& findings, const std::string& place) {
   // $STATE_DIRECTORY may name several, apart by ':'.
   if (const std::string state = absolute("STATE_DIRECTORY"); !state.empty())
     return state.substr(0, state.find(':'));
-  if (const std::string state = absolute("XDG_STATE_HOME"); !state.empty())
-    return state + "/culvert";
-  if (const std::string home = absolute("HOME"); !home.empty())
-    return home + "/.local/state/culvert";
-  findings.warn(place, "server.state_dir is not set and there is no HOME: nothing persists");
+  std::string directory = absolute("XDG_STATE_HOME");
+  if (!directory.empty())
+    directory += "/culvert";
+  else if (directory = absolute("HOME"); !directory.empty())
+    directory += "/.local/state/culvert";
+  if (!directory.empty() && can_be_had(directory)) return directory;
+  findings.warn(
+      place,
+      fmt::format("server.state_dir is not set and {}: nothing persists, and there "
+                  "is no control socket but a named one",
+                  directory.empty() ? "there is no HOME" : directory + " cannot be written"));
   return {};
 }
 

@@ -103,7 +103,11 @@ void Supervisor::make_plane() {
       .events = events_,
       .store = store_.get(),
       .settings = config.control,
-      .doors = {config.control_socket, config.http, config.uapi_dir, config.interface},
+      .doors = {.local = config.control_socket,
+                .http = config.http,
+                .http_is_asked_for = config.places.contains("server.http"),
+                .uapi_directory = config.uapi_dir,
+                .interface = config.interface},
       .max_peers = runtime_.registry.capacity(),
       .client_file =
           [this](const control::Peer& peer) {

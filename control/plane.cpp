@@ -104,6 +104,15 @@ struct ControlPlane::Impl {
     return counters;
   }
 
+  void open_http() {
+    try {
+      http.listen_tcp(parts.doors.http);
+    } catch (const std::runtime_error& error) {
+      if (parts.doors.http_is_asked_for) throw;
+      base::log::warn("no metrics: {}", error.what());
+    }
+  }
+
   void beat() {
     pulse.expires_after(record_interval);
     pulse.async_wait([this](boost::system::error_code error) {
@@ -176,7 +185,7 @@ ControlPlane::~ControlPlane() = default;
 void ControlPlane::open() {
   const Doors& doors = impl_->parts.doors;
   if (!doors.local.empty()) impl_->http.listen_local(doors.local);
-  if (!doors.http.empty()) impl_->http.listen_tcp(doors.http);
+  if (!doors.http.empty()) impl_->open_http();
   if (!doors.uapi_directory.empty())
     impl_->uapi.emplace(impl_->parts.io.get_executor(), impl_->parts.server,
                         UapiServer::Options{doors.uapi_directory, doors.interface});

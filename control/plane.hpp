@@ -26,8 +26,9 @@ class ControlPlane final : public PeerObserver {
  public:
   // Where it can be reached; "" = not there.
   struct Doors {
-    std::string local;  // path of the Unix socket
-    std::string http;   // address and port
+    std::string local;              // path of the Unix socket
+    std::string http;               // address and port
+    bool http_is_asked_for = true;  // false: if it cannot be opened, that is a warning
     std::string uapi_directory, interface;
   };
 

@@ -253,6 +253,18 @@ TEST_CASE("the control socket stands in a state directory that is relative to th
   CHECK(loaded.config->control_socket == "some/s/control.sock");
 }
 
+TEST_CASE("a home that cannot be written is a warning, and nothing persists") {
+  const char* const before = std::getenv("XDG_STATE_HOME");
+  const std::string kept = before ? before : "";
+  ::setenv("XDG_STATE_HOME", "/dev/null/nowhere", 1);
+  const Loaded loaded = load_config_text(server(), "some/culvert.toml", {}, Names::keep);
+  before ? ::setenv("XDG_STATE_HOME", kept.c_str(), 1) : ::unsetenv("XDG_STATE_HOME");
+  REQUIRE(loaded.config);
+  CHECK(loaded.config->state_dir.empty());
+  CHECK(loaded.config->control_socket.empty());
+  CHECK(all(loaded).find("/dev/null/nowhere/culvert cannot be written") != std::string::npos);
+}
+
 TEST_CASE("mistakes of the control plane's settings are named, and no secret is shown") {
   const Folder folder;
   const std::string open = folder.write("open", "token");
