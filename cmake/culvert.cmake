@@ -22,7 +22,8 @@ endif()
 target_compile_options(culvert_flags INTERFACE ${culvert_instrument})
 if(CULVERT_SANITIZE)
   target_compile_options(culvert_flags INTERFACE
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # false alarms of instrumented code
+    # False alarms of instrumented code, the second about the frames of coroutines.
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized$<SEMICOLON>-Wno-mismatched-new-delete>)
   target_link_options(culvert_flags INTERFACE -fsanitize=address,undefined)
 else()
   target_compile_options(culvert_flags INTERFACE
