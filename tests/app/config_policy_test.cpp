@@ -257,7 +257,9 @@ TEST_CASE("a home that cannot be written is a warning, and nothing persists") {
   const char* const before = std::getenv("XDG_STATE_HOME");
   const std::string kept = before ? before : "";
   ::setenv("XDG_STATE_HOME", "/dev/null/nowhere", 1);
-  const Loaded loaded = load_config_text(server(), "some/culvert.toml", {}, Names::keep);
+  std::string text = server();
+  text.erase(text.find("state_dir"), std::string("state_dir = \"s\"").size());
+  const Loaded loaded = load_config_text(text, "some/culvert.toml", {}, Names::keep);
   before ? ::setenv("XDG_STATE_HOME", kept.c_str(), 1) : ::unsetenv("XDG_STATE_HOME");
   REQUIRE(loaded.config);
   CHECK(loaded.config->state_dir.empty());
