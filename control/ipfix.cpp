@@ -39,14 +39,20 @@ constexpr Element source_port{7, 2}, destination_port{11, 2}, icmp4{32, 2}, icmp
 
 std::vector<Element> elements_of(IpfixEncoder::Template id) {
   const bool v4 = id == IpfixEncoder::transport4 || id == IpfixEncoder::echo4;
-  std::vector<Element> all{flow_start, flow_end, v4 ? source4 : source6,
-                           v4 ? destination4 : destination6};
-  if (id == IpfixEncoder::transport4 || id == IpfixEncoder::transport6)
-    all.insert(all.end(), {source_port, destination_port});
-  else
+  const bool ports = id == IpfixEncoder::transport4 || id == IpfixEncoder::transport6;
+  std::vector<Element> all;
+  for (const Element& each :
+       {flow_start, flow_end, v4 ? source4 : source6, v4 ? destination4 : destination6})
+    all.push_back(each);
+  if (ports) {
+    all.push_back(source_port);
+    all.push_back(destination_port);
+  } else {
     all.push_back(v4 ? icmp4 : icmp6);
-  all.insert(all.end(), {protocol, end_reason, biflow_direction, octets, packets, reverse_octets,
-                         reverse_packets, user_name});
+  }
+  for (const Element& each : {protocol, end_reason, biflow_direction, octets, packets,
+                              reverse_octets, reverse_packets, user_name})
+    all.push_back(each);
   return all;
 }
 
