@@ -23,6 +23,9 @@ struct PeerControls {
   Counter over_up, over_down;
   Counter stop;   // Stop, whatever was used
   Counter group;  // its GroupControls: place + 1; 0 = none
+  // Of DNS: which schedules of its policy hold now, a bit each; and until when (seconds since the
+  // Unix epoch) its names are not filtered.
+  Counter dns_schedules, dns_paused_until;
   // For the page that the client is shown. Of the quota that `ceiling` stands for, its own or its
   // group's:
   Counter quota_bytes;

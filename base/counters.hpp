@@ -50,16 +50,18 @@ class Histogram {
 #define CULVERT_DROPS(X)                                                                           \
   /* wg: outer datagrams */                                                                        \
   X(bad_type)                                                                                      \
-  X(bad_length) X(bad_mac1) X(under_load) X(handshake_rate) X(unknown_peer) X(bad_handshake)       \
-      X(old_timestamp) X(bad_cookie) X(unknown_index) X(key_expired) X(bad_tag) X(replayed)        \
-          X(source_not_allowed) X(misrouted) /* wg: inner packets on their way out */              \
+  X(bad_length)                                                                                    \
+  X(bad_mac1)                                                                                      \
+  X(under_load) X(handshake_rate) X(unknown_peer) X(bad_handshake) X(old_timestamp) X(bad_cookie)  \
+      X(unknown_index) X(key_expired) X(bad_tag) X(replayed) X(source_not_allowed)                 \
+          X(misrouted) /* wg: inner packets on their way out */                                    \
       X(no_peer) X(staged_overflow) X(outbox_full) X(no_endpoint)                                  \
           X(send_refused) /* netstack: inner packets on their way in */                            \
       X(malformed) X(bad_checksum) X(bad_address) X(ttl_expired) X(unsupported)                    \
           X(fragment_refused) X(fragment_timeout) X(no_buffer) X(no_flow) X(icmp_rate) /* proxy */ \
       X(egress_denied) X(unknown_client) X(flow_cap) X(dial_cap) X(flow_rate) X(dial_failed)       \
           X(echo_rate) X(echo_unavailable) X(udp_filtered) X(host_refused) X(over_allowance)       \
-              X(client_stopped) X(record_lost)
+              X(client_stopped) X(record_lost) X(dns_bypass) X(not_handed_out)
 
 enum class Drop : std::uint8_t {
 #define CULVERT_DROP_VALUE(name) name,
@@ -93,6 +95,8 @@ struct PeerCounters {
   Counter tcp_open, udp_open;
   // Payload: what the origin's sockets took of the client and gave for it, each byte once.
   Counter tcp_up, tcp_down, udp_up, udp_down;
+  // Questions to port 53, and those that its policy answered otherwise than the upstream would.
+  Counter dns_queries, dns_blocked;
   // What was refused to this client or dropped of its packets by egress policy, a limit, a rate or
   // a quota, by reason; `denied` is their sum.
   Counter denied;

@@ -17,6 +17,8 @@ class SharedRing {
   static_assert((Capacity & (Capacity - 1)) == 0, "a power of two");
 
  public:
+  static constexpr std::size_t capacity = Capacity;
+
   bool push(const T& value) noexcept {
     const std::uint64_t end = end_.load(std::memory_order_relaxed);
     if (end - begin_.load(std::memory_order_acquire) == Capacity) return false;
