@@ -1,0 +1,113 @@
+#include "dns/inspection.hpp"
+
+#include "dns/block_answer.hpp"
+
+namespace culvert::dns {
+namespace {
+
+using Section = Record::Section;
+using What = Verdict::What;
+
+class Inspector {
+ public:
+  Inspector(Filter& filter, Client& client, const Name& name, std::uint16_t type,
+            const Verdict& asked, base::WallTime wall)
+      : filter_(filter), client_(client), name_(name), type_(type), asked_(asked), wall_(wall) {
+    excepted_ = asked.what == What::pass && asked.action == RuleAction::allow;
+  }
+
+  Verdict run(base::Bytes clean) {
+    MessageReader reader(clean);
+    Record record;
+    while (reader.next(record) && record.section == Section::answer)
+      if (bad(record)) return found_;
+    return {};
+  }
+
+ private:
+  bool bad(const Record& record) {
+    switch (record.type) {
+      case type::a:
+      case type::aaaa:
+        return bad_address(record.rdata);
+      case type::cname: {
+        Name target;
+        return Name::read(record.rdata, target) != 0 && bad_target(target);
+      }
+      case type::svcb:
+      case type::https:
+        return bad_binding(record.rdata);
+      default:
+        return false;
+    }
+  }
+
+  bool bad_target(const Name& target) {
+    if (excepted_) return false;
+    if (!silent_known_) {
+      silent_ = filter_.exceptions(client_, name_, type_, wall_);
+      silent_known_ = true;
+    }
+    found_ = filter_.of_target(client_, target, type_, wall_, silent_);
+    // A rewrite to addresses answers for the name asked as well; one to a name would need another
+    // question.
+    if (found_.what == What::rewrite && rewrite_target(found_, target)) found_.what = What::block;
+    return found_.what != What::pass;
+  }
+
+  bool bad_address(base::Bytes octets) {
+    base::IpAddress address;
+    if (octets.size() == 4)
+      address = base::IpAddress::v4(octets.first<4>());
+    else if (octets.size() == 16)
+      address = base::IpAddress::v6(octets.first<16>());
+    else
+      return false;
+    found_ = filter_.of_address(client_, name_, address, wall_);
+    if (found_.reason == Reason::rebinding) return asked_.what != What::forward;
+    return found_.what != What::pass && !excepted_;
+  }
+
+  bool bad_binding(base::Bytes rdata) {
+    const std::optional<ServiceBinding> binding = read_service_binding(rdata);
+    if (!binding) return false;
+    if (!binding->target.is_root() && bad_target(binding->target)) return true;
+    Option parameter;
+    for (base::Bytes rest = binding->parameters; next_parameter(rest, parameter);) {
+      const bool v4 = parameter.code == svc_param::ipv4hint;
+      if (!v4 && parameter.code != svc_param::ipv6hint) continue;
+      const std::size_t size = v4 ? 4 : 16;
+      for (std::size_t at = 0; at + size <= parameter.data.size(); at += size)
+        if (bad_address(parameter.data.subspan(at, size))) return true;
+    }
+    return false;
+  }
+
+  Filter& filter_;
+  Client& client_;
+  const Name& name_;
+  const std::uint16_t type_;
+  const Verdict& asked_;
+  const base::WallTime wall_;
+  bool excepted_ = false, silent_known_ = false;
+  ListMask silent_;
+  Verdict found_;
+};
+
+}  // namespace
+
+Verdict inspect(Filter& filter, Client& client, const Name& name, std::uint16_t type,
+                const Verdict& asked, base::Bytes clean, base::WallTime wall) {
+  if (asked.reason == Reason::peer_allow) return {};
+  return Inspector(filter, client, name, type, asked, wall).run(clean);
+}
+
+void append_records(AnswerWriter& writer, base::Bytes clean) noexcept {
+  MessageReader reader(clean);
+  Record record;
+  while (reader.next(record))
+    if (record.type != type::opt)
+      writer.add(record.section, record.owner, record.type, record.ttl, record.rdata);
+}
+
+}  // namespace culvert::dns

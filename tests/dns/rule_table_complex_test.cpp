@@ -1,0 +1,261 @@
+// Complex rules, patterns and addresses through the file of a table and back.
+#include <algorithm>
+
+#include "dns/complex_rule.hpp"
+#include "dns/pattern_set.hpp"
+#include "tests/dns/rule_table_support.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace culvert;
+using namespace culvert::dns;
+using namespace culvert::dns::test;
+
+namespace {
+
+using Found = std::array<RuleTable::Match, RuleTable::max_matches>;
+
+Rule everything_at(const std::string& domain) {
+  Rule rule = rule_at(domain, RuleAction::rewrite, Rule::Reach::below, true);
+  rule.types = {1, 28};
+  rule.not_types = {65};
+  rule.clients = {"laptop", "10.0.0.0/8"};
+  rule.not_clients = {"phone", ""};
+  rule.tags = {"device_pc"};
+  rule.not_tags = {"user_child"};
+  rule.deny_allow = {name("good.test"), Name()};
+  rule.addresses = {*base::IpAddress::parse("1.2.3.4"), *base::IpAddress::parse("2001:db8::1")};
+  rule.cname = name("walled.garden.test");
+  rule.records = {"MX 10 mail.test"};
+  rule.upstream = "9.9.9.9";
+  return rule;
+}
+
+bool same(const Rule& a, const Rule& b) {
+  return a.action == b.action && a.important == b.important && a.reach == b.reach &&
+         a.domain == b.domain && a.pattern == b.pattern && a.types == b.types &&
+         a.not_types == b.not_types && a.clients == b.clients && a.not_clients == b.not_clients &&
+         a.tags == b.tags && a.not_tags == b.not_tags && a.deny_allow == b.deny_allow &&
+         a.addresses == b.addresses && a.cname == b.cname && a.records == b.records &&
+         a.upstream == b.upstream;
+}
+
+std::vector<std::string> patterns_of(const RuleTable& table, const std::string& text) {
+  std::vector<std::uint32_t> indices;
+  table.find_patterns(name(text), indices);
+  std::vector<std::string> out;
+  for (const std::uint32_t index : indices) out.push_back(table.complex(index).rule.pattern);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Rule pattern_rule(const std::string& pattern) {
+  Rule rule = rule_at(".");
+  rule.pattern = pattern;
+  return rule;
+}
+
+Rule address_rule(const std::vector<std::string>& prefixes, RuleAction action = RuleAction::block) {
+  Rule rule;
+  rule.action = action;
+  for (const std::string& prefix : prefixes)
+    rule.answer_prefixes.push_back(*base::Prefix::parse(prefix));
+  return rule;
+}
+
+}  // namespace
+
+TEST_CASE("a complex rule comes back as it was given, at its domain and with its list") {
+  const Rule rule = everything_at("a.test");
+  Rule plain = rule_at("a.test", RuleAction::nodata, Rule::Reach::exact);
+  const BuiltTable built = build({{2, rule}, {1, plain}, {0, rule_at("a.test")}, {2, rule}});
+  Found found;
+  REQUIRE(built.table->find(name("x.a.test"), found) == 1);
+  REQUIRE(found[0].complex.size() == 1);
+  const auto& below = built.table->complex(found[0].complex[0]);
+  CHECK(below.list == 2);
+  CHECK(same(below.rule, rule));
+  CHECK(found[0].said->block.to_ulong() == 1);
+  REQUIRE(built.table->find(name("a.test"), found) == 1);
+  REQUIRE(found[0].complex.size() == 1);
+  const auto& at = built.table->complex(found[0].complex[0]);
+  CHECK(at.list == 1);
+  CHECK(same(at.rule, plain));
+  CHECK(built.table->rules() == 3);
+}
+
+TEST_CASE("complex rules alone say nothing simple, and those of the root reach all names") {
+  Rule root = rule_at(".", RuleAction::block);
+  root.types = {28};
+  const BuiltTable built = build({{0, root}, {1, everything_at("a.test")}});
+  Found found;
+  REQUIRE(built.table->find(name("x.a.test"), found) == 2);
+  CHECK(found[0].labels == 2);
+  CHECK(found[0].said == nullptr);
+  CHECK(found[1].labels == 0);
+  REQUIRE(found[1].complex.size() == 1);
+  CHECK(built.table->complex(found[1].complex[0]).rule.types == std::vector<std::uint16_t>{28});
+  CHECK(built.table->find(name("other"), found) == 1);
+}
+
+TEST_CASE("a badfilter rule takes away a complex rule that says the same") {
+  Rule other = everything_at("a.test");
+  other.types = {1};
+  const BuiltTable built =
+      build({{0, everything_at("a.test")}, {0, other}, {0, everything_at("a.test"), true}});
+  Found found;
+  REQUIRE(built.table->find(name("x.a.test"), found) == 1);
+  REQUIRE(found[0].complex.size() == 1);
+  CHECK(same(built.table->complex(found[0].complex[0]).rule, other));
+  CHECK(built.built.switched_off[0] == 1);
+}
+
+TEST_CASE("a table of a hundred thousand complex rules, each at its domain") {
+  std::vector<AddedRule> rules;
+  Rule rule;
+  rule.types = {1};
+  for (std::size_t i = 0; i < max_complex_rules + 5; ++i) {
+    rule.domain = name("d" + std::to_string(i) + ".test");
+    rules.push_back({0, rule});
+  }
+  const BuiltTable built = build(rules);
+  CHECK(built.table->rules() == max_complex_rules);
+  Found found;
+  std::size_t right = 0;
+  for (std::size_t i = 0; i < max_complex_rules; i += 11) {
+    const Name wanted = name("d" + std::to_string(i) + ".test");
+    right += built.table->find(wanted, found) == 1 && found[0].complex.size() == 1 &&
+             built.table->complex(found[0].complex[0]).rule.domain == wanted;
+  }
+  CHECK(right == (max_complex_rules + 10) / 11);
+}
+
+TEST_CASE("octets that are cut off or changed are no complex rule, or another one") {
+  std::vector<std::byte> octets;
+  encode(3, everything_at("a.test"), octets);
+  const base::Bytes all(octets);
+  REQUIRE(decode(all));
+  for (std::size_t size = 0; size < octets.size(); ++size) CHECK_FALSE(decode(all.first(size)));
+  octets.push_back(std::byte{0});
+  CHECK_FALSE(decode(octets));
+  octets.pop_back();
+  for (std::byte& each : octets) {
+    const std::byte before = each;
+    for (const unsigned value : {0x00u, 0x7fu, 0xffu}) {
+      each = std::byte(value);
+      if (const auto read = decode(octets)) {
+        std::vector<std::byte> again;
+        encode(read->list, read->rule, again);
+        CHECK(decode(again));
+      }
+    }
+    each = before;
+  }
+}
+
+TEST_CASE("patterns are searched in the whole name") {
+  const BuiltTable built = build(
+      {{0, pattern_rule("^ad[0-9]+\\.")}, {0, pattern_rule("track")}, {1, pattern_rule("track$")}});
+  CHECK(built.table->has_patterns());
+  CHECK(patterns_of(*built.table, "ad12.example.com") == std::vector<std::string>{"^ad[0-9]+\\."});
+  CHECK(patterns_of(*built.table, "x.ad12.example.com").empty());
+  CHECK(patterns_of(*built.table, "a.track") == std::vector<std::string>{"track", "track$"});
+  CHECK(patterns_of(*built.table, "a.tracker.test") == std::vector<std::string>{"track"});
+  CHECK(built.table->rules() == 3);
+}
+
+TEST_CASE("a pattern with an anchor holds there only") {
+  Rule rule = pattern_rule("ads");
+  rule.domain = name("example.com");
+  Rule below = rule;
+  below.pattern = "a";
+  below.reach = Rule::Reach::below;
+  const BuiltTable built = build({{0, rule}, {0, below}});
+  CHECK(patterns_of(*built.table, "ads.example.com") == std::vector<std::string>{"a", "ads"});
+  CHECK(patterns_of(*built.table, "ads.example.org").empty());
+  CHECK(patterns_of(*built.table, "example.com").empty());
+}
+
+TEST_CASE("patterns of many groups are all found") {
+  std::vector<AddedRule> rules;
+  for (int i = 0; i < 60; ++i)
+    rules.push_back({0, pattern_rule("^p" + std::to_string(i) + "x[a-z]{500}(ab|cd){40}")});
+  for (int i = 0; i < 3000; ++i)
+    rules.push_back({0, pattern_rule("^word" + std::to_string(i) + "[a-z]*\\.")});
+  const BuiltTable built = build(rules);
+  CHECK(built.table->rules() == rules.size());
+  for (int i = 0; i < 3000; i += 99)
+    CHECK(patterns_of(*built.table, "word" + std::to_string(i) + ".test") ==
+          std::vector<std::string>{"^word" + std::to_string(i) + "[a-z]*\\."});
+}
+
+TEST_CASE("a pattern that is none is told from too many") {
+  SeededRandom random(1);
+  RuleBuilder builder({"a"}, random);
+  CHECK(builder.add(0, pattern_rule("(a"), false) == RuleBuilder::Added::bad_pattern);
+  CHECK(builder.add(0, pattern_rule("((a{100}){100}){10}"), false) ==
+        RuleBuilder::Added::bad_pattern);
+  std::size_t added = 0;
+  for (std::size_t i = 0; i < max_patterns + 10; ++i)
+    added +=
+        builder.add(0, pattern_rule("a" + std::to_string(i)), false) == RuleBuilder::Added::yes;
+  CHECK(added == max_patterns);
+}
+
+TEST_CASE("an address belongs to all prefixes that hold it, of every list") {
+  const BuiltTable built =
+      build({{0, address_rule({"10.0.0.0/8", "192.0.2.1", "0.0.0.0/0"})},
+             {1, address_rule({"10.1.0.0/16", "2001:db8::/32"})},
+             {2, address_rule({"10.1.2.3/32", "10.1.0.0/16"}, RuleAction::allow)},
+             {3, address_rule({"ffff::/16", "255.255.255.255"})}});
+  const auto said = [&](const std::string& text) {
+    ListMask block, allow;
+    const bool any = built.table->find_address(*base::IpAddress::parse(text), block, allow);
+    return any ? std::pair(block.to_ulong(), allow.to_ulong()) : std::pair(0ul, 0ul);
+  };
+  using Pair = std::pair<unsigned long, unsigned long>;
+  CHECK(built.table->has_addresses());
+  CHECK(said("10.1.2.3") == Pair(3, 4));
+  CHECK(said("10.1.2.4") == Pair(3, 4));
+  CHECK(said("10.2.0.0") == Pair(1, 0));
+  CHECK(said("10.0.255.255") == Pair(1, 0));
+  CHECK(said("0.0.0.0") == Pair(1, 0));
+  CHECK(said("255.255.255.255") == Pair(9, 0));
+  CHECK(said("2001:db8::1") == Pair(2, 0));
+  CHECK(said("2001:db9::") == Pair(0, 0));
+  CHECK(said("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") == Pair(8, 0));
+  CHECK(said("::") == Pair(0, 0));
+  CHECK(built.table->rules() == 9);
+}
+
+TEST_CASE("address ranges say what a look at every prefix says") {
+  std::mt19937_64 random(5);
+  std::vector<AddedRule> rules;
+  std::vector<std::pair<std::uint16_t, base::Prefix>> prefixes;
+  for (int i = 0; i < 3000; ++i) {
+    const auto list = static_cast<std::uint16_t>(random() % 4);
+    const bool is_v4 = random() % 2 != 0;
+    std::array<std::byte, 16> octets{};
+    for (std::size_t at = 0; at < 4; ++at) octets[at] = std::byte(random() % 3);
+    const base::IpAddress address =
+        is_v4 ? base::IpAddress::v4(std::span(octets).first<4>()) : base::IpAddress::v6(octets);
+    const base::Prefix prefix(address, unsigned(8 + random() % (is_v4 ? 25 : 40)));
+    Rule rule;
+    rule.answer_prefixes = {prefix};
+    rules.push_back({list, rule});
+    prefixes.emplace_back(list, prefix);
+  }
+  const BuiltTable built = build(rules);
+  std::size_t wrong = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::array<std::byte, 16> octets{};
+    for (std::size_t at = 0; at < 5; ++at) octets[at] = std::byte(random() % 4);
+    const base::IpAddress address =
+        i % 2 ? base::IpAddress::v4(std::span(octets).first<4>()) : base::IpAddress::v6(octets);
+    ListMask expected, block, allow;
+    for (const auto& [list, prefix] : prefixes)
+      if (prefix.contains(address)) expected.set(list);
+    built.table->find_address(address, block, allow);
+    wrong += block != expected;
+  }
+  CHECK(wrong == 0);
+}

@@ -1,0 +1,1 @@
+culvert_fuzz(dns_message SOURCES dns_message.cpp DEPENDS dns)
