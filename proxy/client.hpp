@@ -12,6 +12,7 @@
 #include "base/ip.hpp"
 #include "base/time.hpp"
 #include "base/token_bucket.hpp"
+#include "dns/client.hpp"
 #include "proxy/egress_policy.hpp"
 #include "proxy/limits.hpp"
 
@@ -25,6 +26,7 @@ struct ClientConfig {
   bool full_cone = false;                        // UDP replies from anyone
   std::uint32_t slot = 0;                        // names the peer in flow records
   const base::PeerControls* controls = nullptr;  // rates and quota; null = none
+  dns::Client* dns = nullptr;                    // of the resolver; null = its DNS is not ours
 };
 
 struct Client {

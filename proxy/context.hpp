@@ -5,11 +5,12 @@
 #include <unordered_map>
 
 #include "base/log.hpp"
+#include "base/socket_poller.hpp"
 #include "netstack/stack.hpp"
+#include "proxy/dns_door.hpp"
 #include "proxy/down_buffer.hpp"
 #include "proxy/flow_reporter.hpp"
 #include "proxy/flow_table.hpp"
-#include "proxy/host_poller.hpp"
 #include "proxy/proxy.hpp"
 #include "proxy/udp_batch.hpp"
 
@@ -51,6 +52,14 @@ struct Context {
   // Both checks of the egress policy; counts a refusal.
   bool may_reach(ClientState& client, const base::Endpoint& target,
                  base::Protocol protocol) noexcept;
+  // What keeps a client from a target, if anything: a way around its DNS, the egress policy, or, of
+  // what it opens anew, that its DNS never named the address. Counts it.
+  enum class Opening : std::uint8_t { anew, goes_on };
+  std::optional<netstack::IcmpError> refuses(ClientState& client, const base::Endpoint& target,
+                                             base::Protocol protocol, Opening opening) noexcept;
+  // The name under which the client was told of an address; "" if it was not, or if its names are
+  // not to be written down.
+  std::string domain_of(const ClientState& client, const base::IpAddress& address) const noexcept;
   // May the client's datagram of so many bytes pass its limits? Counts one that may not.
   bool may_pass(ClientState& client, Direction direction, std::size_t bytes) noexcept;
   // Sends what the datagram flows gathered; the batch is empty afterwards.
@@ -72,15 +81,21 @@ struct Context {
   UdpBatch batch;
   UdpReceiver receiver;
   HereCache here;
-  HostPoller poller;
+  base::SocketPoller poller;
   Shaper shaper;
   FlowReporter reporter;
   base::log::Limiter log_limit{std::chrono::seconds(10)};
   bool echo_said = false;
   FlowTable table;
   Gate gate{*this};
+  DnsDoor dns{*this};
 
  private:
+  bool refuses_bypass(ClientState& client, const base::Endpoint& target,
+                      base::Protocol protocol) noexcept;
+  bool refuses_unnamed(ClientState& client, const base::Endpoint& target,
+                       base::Protocol protocol) noexcept;
+
   base::Time given_;
 };
 

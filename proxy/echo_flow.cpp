@@ -30,8 +30,8 @@ FileDescriptor open_echo_socket(const base::IpAddress& family_of) noexcept {
 }
 
 // The system forbids echo sockets: say so once in the log, and to the client each time.
-void refuse_unavailable(Context& context, ClientState& client,
-                        const netstack::EchoRequest& request, int error) noexcept {
+void refuse_unavailable(Context& context, ClientState& client, const netstack::EchoRequest& request,
+                        int error) noexcept {
   context.deny(client, base::Drop::echo_unavailable);
   context.stack->send_icmp_error(IcmpError::host_unreachable, request.packet);
   if (std::exchange(context.echo_said, true)) return;
@@ -47,13 +47,16 @@ EchoFlow::EchoFlow(Context& context, ClientState& client, const base::Endpoint& 
 
 void EchoFlow::carry(Context& context, ClientState& client,
                      const netstack::EchoRequest& request) noexcept try {
-  if (!client.echoes.try_take(1, context.now()))
-    return context.deny(client, base::Drop::echo_rate);
+  if (!client.echoes.try_take(1, context.now())) return context.deny(client, base::Drop::echo_rate);
   const auto protocol =
       request.key.client.address.is_v4() ? base::Protocol::icmp : base::Protocol::icmp6;
-  if (!context.may_reach(client, {request.key.server.address, 0}, protocol))
-    return context.stack->send_icmp_error(IcmpError::prohibited, request.packet);
   auto* flow = static_cast<EchoFlow*>(context.table.find(echo_key(request.key.client)));
+  const base::IpAddress& target = request.key.server.address;
+  const bool is_known = flow && flow->pings(target);
+  if (const auto refused =
+          context.refuses(client, {target, 0}, protocol,
+                          is_known ? Context::Opening::goes_on : Context::Opening::anew))
+    return context.stack->send_icmp_error(*refused, request.packet);
   if (!flow) flow = open(context, client, request);
   if (flow) flow->send(request);
 } catch (const std::exception&) {

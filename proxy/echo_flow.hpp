@@ -56,6 +56,7 @@ class EchoFlow final : public Flow {
   void report(const SocketError& error) noexcept;
   // echo_record.cpp
   Origin& origin(const base::IpAddress& address);
+  bool pings(const base::IpAddress& address) const noexcept;
   void count_down(const base::IpAddress& from, netstack::Packets sent, std::size_t bytes) noexcept;
   FlowRecord record(const Origin& origin, FlowRecord::End end) const noexcept;
   void report_end(const Origin& origin, FlowRecord::End why) noexcept;

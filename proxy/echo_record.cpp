@@ -9,15 +9,20 @@ namespace culvert::proxy {
 EchoFlow::Origin& EchoFlow::origin(const base::IpAddress& address) {
   for (Origin& each : origins_)
     if (each.address == address) return each;
-  const FlowTally fresh{.span = context_.reporter.begin(context_.now()),
-                        .last = context_.now(),
-                        .up = {},
-                        .down = {}};
+  FlowTally fresh{.span = context_.reporter.begin(context_.now()),
+                  .last = context_.now(),
+                  .up = {},
+                  .down = {}};
+  fresh.span.domain = context_.domain_of(client_, address);
   if (origins_.size() < max_origins) return origins_.emplace_back(Origin{address, fresh});
   Origin& replaced = origins_[oldest_origin_];
   oldest_origin_ = (oldest_origin_ + 1) % max_origins;
   report_end(replaced, FlowRecord::End::lack);
   return replaced = {address, fresh};
+}
+
+bool EchoFlow::pings(const base::IpAddress& address) const noexcept {
+  return std::ranges::any_of(origins_, [&](const Origin& each) { return each.address == address; });
 }
 
 void EchoFlow::count_down(const base::IpAddress& from, netstack::Packets sent,

@@ -6,17 +6,17 @@
 #include <memory>
 
 #include "base/ip.hpp"
+#include "base/socket_poller.hpp"
 #include "base/time.hpp"
 #include "proxy/deadline_wheel.hpp"
 #include "proxy/flow_record.hpp"
-#include "proxy/host_poller.hpp"
 
 namespace culvert::proxy {
 
 struct Context;
 struct ClientState;
 
-class Flow : public Timed, public HostPoller::Waiter {
+class Flow : public Timed, public base::SocketPoller::Waiter {
  public:
   enum class Kind : std::uint8_t { tcp, udp, echo };
 

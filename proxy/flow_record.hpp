@@ -1,6 +1,8 @@
 // FlowRecord: what is told of one flow, when it ends, at intervals while it lasts, and to who asks.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -36,6 +38,18 @@ struct FlowRecord {
   base::FlowKey key;                   // a UDP mapping has one record for each origin it spoke to
   std::int64_t started = 0, last = 0;  // first and last packet; nanoseconds since the Unix epoch
   FlowTraffic up, down;                // totals since `started`, not since the last record
+  // The name under which our DNS told the client of the address, if its names may be written down;
+  // of one that is too long the end. Another process wrote it: domain() keeps to the bounds.
+  std::uint8_t domain_size = 0;
+  std::array<char, 127> domain_text{};
+
+  std::string_view domain() const noexcept {
+    return {domain_text.data(), std::min<std::size_t>(domain_size, domain_text.size())};
+  }
+  void set_domain(std::string_view name) noexcept {
+    name.remove_prefix(name.size() - std::min(name.size(), domain_text.size()));
+    domain_size = std::uint8_t(name.copy(domain_text.data(), name.size()));
+  }
 };
 static_assert(std::is_trivially_copyable_v<FlowRecord>);
 

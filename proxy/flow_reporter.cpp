@@ -25,7 +25,7 @@ FlowReporter::FlowReporter(const Proxy::Config& config, base::WorkerCounters& co
       next_id_(wall_clock_ ? first_id(wall_clock_()) : 1) {}
 
 FlowSpan FlowReporter::begin(base::Time now) noexcept {
-  return {next_id_++, now, now};
+  return {next_id_++, now, now, {}};
 }
 
 std::int64_t FlowReporter::wall(base::Time at, base::Time now) noexcept {
@@ -44,6 +44,7 @@ FlowRecord FlowReporter::describe(const ClientState& client, const base::FlowKey
   record.id = span.id;
   record.peer = client.config.slot;
   record.key = key;
+  record.set_domain(span.domain);
   record.started = wall(span.started, now);
   record.last = wall(std::max(last, span.started), now);
   return record;

@@ -16,6 +16,7 @@ struct FlowSpan {
   std::uint64_t id = 0;
   base::Time started{};   // its first packet
   base::Time reported{};  // the last record, or the start
+  std::string domain;     // as in FlowRecord, whole
 };
 
 // What datagrams of one flow have carried. TCP counts where its packets are, in netstack.

@@ -32,6 +32,7 @@ struct ClientState : Client {
   using Client::Client;
   FlowList tcp, udp, echo;  // the one used longest ago first (TCP: the oldest)
   std::size_t echo_open = 0;
+  std::size_t dns_streams = 0;
   GateState gate;
   Lane up{config.controls, counters, Direction::up};
   Lane down{config.controls, counters, Direction::down};

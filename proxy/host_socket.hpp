@@ -11,31 +11,12 @@
 #include <span>
 #include <utility>
 
+#include "base/file_descriptor.hpp"
 #include "base/ip.hpp"
 
 namespace culvert::proxy {
 
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
-  ~FileDescriptor() { reset(); }
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
-    if (this != &other) reset(), fd_ = std::exchange(other.fd_, -1);
-    return *this;
-  }
-
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-  int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-  void reset() noexcept {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-
- private:
-  int fd_ = -1;
-};
+using base::FileDescriptor;
 
 // A non-blocking socket of the address's family; errno is set if there is none.
 FileDescriptor open_socket(const base::IpAddress& family_of, int type, int protocol = 0) noexcept;

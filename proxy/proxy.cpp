@@ -37,16 +37,20 @@ struct Proxy::Impl final : netstack::Stack::Events {
     const base::FlowKey& key = syn.key();
     ClientState* client = context.table.find_client(key.client.address);
     if (client && portal.takes(*client, key)) return portal.accept(*client, std::move(syn));
+    const bool stopped = client && client->gate.stopped != base::Stop::none;
+    if (client && !stopped && context.dns.takes(*client, key))
+      return context.dns.accept(*client, std::move(syn));
     if (stack.is_own(key.server.address)) return syn.reset();
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
-    if (client->gate.stopped != base::Stop::none) {
+    if (stopped) {
       context.deny(*client, base::Drop::client_stopped);
       return syn.reset();  // at once, whatever the client thinks of ICMP
     }
     if (const auto refused = context.table.admit_tcp(*client, context.now()))
       return context.deny(*client, *refused);
-    if (!context.may_reach(*client, key.server, base::Protocol::tcp))
-      return syn.reject(IcmpError::prohibited);
+    if (const auto refused =
+            context.refuses(*client, key.server, base::Protocol::tcp, Context::Opening::anew))
+      return *refused == IcmpError::port_unreachable ? syn.reset() : syn.reject(*refused);
     TcpFlow::dial(context, *client, std::move(syn));
   }
 
@@ -57,6 +61,8 @@ struct Proxy::Impl final : netstack::Stack::Events {
     ClientState* client = context.table.find_client(datagram.key.client.address);
     if (client && client->gate.stopped != base::Stop::none)
       return on_stopped_udp(*client, datagram);
+    if (client && context.dns.takes(*client, datagram.key))
+      return context.dns.ask(*client, datagram);
     if (stack.is_own(datagram.key.server.address))
       return stack.send_icmp_error(IcmpError::port_unreachable, datagram.packet);
     if (!client) return context.counters.drops.add(base::Drop::unknown_client);
@@ -104,6 +110,8 @@ struct Proxy::Impl final : netstack::Stack::Events {
 
   void flush() noexcept {
     stack.deliver(context.now());
+    context.dns.serve();
+    if (context.dns.resolver()) context.dns.resolver()->flush();
     context.flush_datagrams();
     while (!context.table.dirty_tcp.empty()) {
       Flow& flow = context.table.dirty_tcp.front();
@@ -115,6 +123,7 @@ struct Proxy::Impl final : netstack::Stack::Events {
     context.gate.run_due();
     context.table.collect();
     portal.collect();
+    context.dns.collect();
     context.poller.arm();
   }
 
@@ -148,6 +157,7 @@ Client& Proxy::add_client(ClientConfig config, base::PeerCounters& counters, bas
 
 void Proxy::remove_client(Client& client) noexcept {
   impl_->portal.forget(static_cast<ClientState&>(client));
+  impl_->context.dns.forget(static_cast<ClientState&>(client));
   impl_->context.table.remove_client(static_cast<ClientState&>(client));
   impl_->stack.flush(impl_->context.now());
 }
@@ -178,6 +188,23 @@ Client* Proxy::find_client_by_slot(std::uint32_t slot) const noexcept {
     if (client.config.slot == slot) found = &client;
   });
   return found;
+}
+
+base::SocketPoller& Proxy::poller() noexcept {
+  return impl_->context.poller;
+}
+
+dns::Resolver::Events& Proxy::dns_answers() noexcept {
+  return impl_->context.dns;
+}
+
+void Proxy::serve_dns(dns::Resolver& resolver, dns::DnsCounters& counters,
+                      const dns::Settings& settings) {
+  impl_->context.dns.open(resolver, counters, settings);
+}
+
+void Proxy::update_dns(const dns::Settings& settings) {
+  impl_->context.dns.set_settings(settings);
 }
 
 void Proxy::list_flows(const EachRecord& each) const {

@@ -4,8 +4,8 @@
 // is an object of its own (tcp_flow, udp_flow, echo_flow); the flow table owns them, counts them
 // against the limits and sweeps the idle ones.
 //
-// One thread, one io_context, which sees all host sockets as one descriptor (host_poller). It says
-// when, we make the system call: an idle flow owns no buffer.
+// One thread, one io_context, which sees all host sockets as one descriptor (socket_poller). It
+// says when, we make the system call: an idle flow owns no buffer.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "base/counters.hpp"
+#include "base/socket_poller.hpp"
 #include "base/time.hpp"
+#include "dns/resolver.hpp"
 #include "netstack/stack.hpp"
 #include "proxy/client.hpp"
 #include "proxy/egress_policy.hpp"
@@ -70,6 +72,15 @@ class Proxy {
   Client* find_client_by_slot(std::uint32_t slot) const noexcept;
   void add_forward(Forward forward);
 
+  // Of all host sockets, for those of the resolver as well; flush() arms it.
+  base::SocketPoller& poller() noexcept;
+  // From now on the DNS of clients that have a dns::Client is answered by `resolver`, which gives
+  // its answers to dns_answers(). It is flushed with the proxy; its ticks are the caller's.
+  void serve_dns(dns::Resolver& resolver, dns::DnsCounters& counters,
+                 const dns::Settings& settings);
+  dns::Resolver::Events& dns_answers() noexcept;
+  void update_dns(const dns::Settings& settings);
+
   // What is open now, with what it has carried so far (FlowRecord::End::none).
   using EachRecord = std::function<void(const FlowRecord&)>;
   void list_flows(const EachRecord& each) const;
@@ -77,9 +88,9 @@ class Proxy {
 
   // An inner packet from the tunnel.
   void input(base::Packet packet, base::Time now) noexcept;
-  // Of a packet from client to client, which passes the proxy by: may its sender use the tunnel, and
-  // may who it is for? A sender that may not is told so by input(); a packet for one that may not is
-  // counted here.
+  // Of a packet from client to client, which passes the proxy by: may its sender use the tunnel,
+  // and may who it is for? A sender that may not is told so by input(); a packet for one that may
+  // not is counted here.
   bool may_send(base::Bytes packet) noexcept;
   bool may_receive(base::Bytes packet) noexcept;
   // Once per loop turn: writes what the turn gathered for each host socket, then the stack's

@@ -41,6 +41,7 @@ void TcpFlow::start_dial(netstack::PendingSyn syn) noexcept {
   syn_.emplace(std::move(syn));
   syn_->watch(*this);
   const base::Endpoint target = syn_->key().server;
+  span_.domain = context_.domain_of(client_, target.address);
   // Tells which router said what; off again once connected, when it would make soft errors fatal.
   set_receive_errors(fd(), target.address, true);
   low_ttl_ = syn_->ttl() < traceroute_ttl;

@@ -51,8 +51,9 @@ void UdpFlow::carry(Context& context, ClientState& client,
     if (flow->may_send(datagram)) flow->send(datagram);
     return;
   }
-  if (!context.may_reach(client, datagram.key.server, base::Protocol::udp))
-    return context.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
+  if (const auto refused =
+          context.refuses(client, datagram.key.server, base::Protocol::udp, Context::Opening::anew))
+    return context.stack->send_icmp_error(*refused, datagram.packet);
   if (const auto refused = context.table.admit_udp(client, context.now()))
     return context.deny(client, *refused);
   flow = open(context, client, datagram);
@@ -68,7 +69,8 @@ UdpFlow* UdpFlow::open(Context& context, ClientState& client,
   const base::Endpoint& from = datagram.key.client;
   FileDescriptor host = open_socket(from.address, SOCK_DGRAM);
   if (!host) {
-    context.deny(client, is_local_shortage(errno) ? base::Drop::flow_cap : base::Drop::host_refused);
+    context.deny(client,
+                 is_local_shortage(errno) ? base::Drop::flow_cap : base::Drop::host_refused);
     return nullptr;
   }
   const base::IpAddress& source = context.source_for(from.address);
@@ -105,10 +107,12 @@ void UdpFlow::hear_ecn() noexcept {
 bool UdpFlow::may_send(const netstack::UdpDatagram& datagram) noexcept {
   const base::Endpoint& server = datagram.key.server;
   Targets::Target* target = targets_.find(server);
-  if (target && !target->is_stranger() && context_.now() - target->checked < check_time)
-    return true;
-  if (!context_.may_reach(client_, server, base::Protocol::udp)) {
-    context_.stack->send_icmp_error(IcmpError::prohibited, datagram.packet);
+  const bool is_known = target && !target->is_stranger();
+  if (is_known && context_.now() - target->checked < check_time) return true;
+  if (const auto refused =
+          context_.refuses(client_, server, base::Protocol::udp,
+                           is_known ? Context::Opening::goes_on : Context::Opening::anew)) {
+    context_.stack->send_icmp_error(*refused, datagram.packet);
     return false;
   }
   (target ? *target : add_target(server)).checked = context_.now();

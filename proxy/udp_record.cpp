@@ -25,6 +25,7 @@ Targets::Target& UdpFlow::add_target(const base::Endpoint& origin) {
     report_end(*leaving, FlowRecord::End::lack);
   Targets::Target& added = targets_.insert(origin);
   added.tally.span = context_.reporter.begin(context_.now());
+  added.tally.span.domain = context_.domain_of(client_, origin.address);
   added.tally.last = context_.now();
   return added;
 }
