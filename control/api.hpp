@@ -16,6 +16,10 @@
 
 namespace culvert::control {
 
+class DnsControls;
+class ListKeeper;
+class QueryRecorder;
+
 // What /healthz and /readyz answer: 200 or 503, and a JSON object with a newline.
 struct HealthAnswer {
   bool good = false;
@@ -26,8 +30,11 @@ struct ApiParts {
   Server& server;
   Ledger& ledger;
   EventBus& events;
-  std::string token;                     // of TCP; "" = only the open routes there
-  std::vector<std::string> known_hosts;  // names that a Host field may have, besides addresses
+  const QueryRecorder* queries = nullptr;  // never null
+  DnsControls* dns_controls = nullptr;     // never null
+  ListKeeper* lists = nullptr;             // never null
+  std::string token;                       // of TCP; "" = only the open routes there
+  std::vector<std::string> known_hosts;    // names that a Host field may have, besides addresses
   std::function<boost::asio::awaitable<std::string>()> metrics;
   std::function<HealthAnswer()> healthy, ready;
   // A time as people write it, in the configured zone: Calendar::parse.

@@ -37,6 +37,16 @@ struct Api::Impl {
   Task list_flows(Call call);
   Task get_usage(Call call);
   Outcome<UsageQuery> usage_query(const class Query& query) const;
+  // api_dns.cpp
+  Task get_dns_log(Call call);
+  Task get_dns_stats(Call call);
+  Task pause_dns(Call call);
+  Task flush_dns_cache(Call call);
+  // api_dns_lists.cpp
+  Task get_dns_lists(Call call);
+  Task update_dns_lists(Call call);
+  // api_dns_explain.cpp
+  Task explain_dns(Call call);
   // api_events.cpp
   Task stream_events(Call call);
   Task reload(Call call);

@@ -1,6 +1,8 @@
 #include "control/api_json.hpp"
 
 #include <fmt/format.h>
+
+#include "control/clean_text.hpp"
 #include "control/json_body.hpp"
 #include "control/metrics_parts.hpp"
 
@@ -165,6 +167,7 @@ Json flow_json(const proxy::FlowRecord& record, const std::string& peer) {
           {"protocol", to_string(record.key.protocol)},
           {"client", record.key.client.to_string()},
           {"server", record.key.server.to_string()},
+          {"domain", text_or_null(clean_text(std::string(record.domain())))},
           {"state", proxy::to_string(record.state)},
           {"forward", record.forward},
           {"started", timestamp(wall_time(record.started))},

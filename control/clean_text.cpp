@@ -1,5 +1,7 @@
 #include "control/clean_text.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace culvert::control {
 
 std::string clean_text(std::string text, std::size_t longest) {
@@ -16,6 +18,10 @@ std::string clean_text(std::string text, std::size_t longest) {
     if (next >= 0x80 && next < 0xa0) text[i] = text[i + 1] = ' ';
   }
   return text;
+}
+
+std::string json_string(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace culvert::control

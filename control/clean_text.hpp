@@ -10,4 +10,7 @@ namespace culvert::control {
 // than `longest` bytes ends in "...".
 std::string clean_text(std::string text, std::size_t longest = 4096);
 
+// As a JSON string (RFC 8259 section 7), quotes included; what is not UTF-8 is replaced.
+std::string json_string(const std::string& text);
+
 }  // namespace culvert::control

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "control/clean_text.hpp"
@@ -12,7 +11,7 @@
 namespace culvert::control {
 namespace {
 
-constexpr std::array<std::pair<EventKind, std::string_view>, 10> names{{
+constexpr std::array<std::pair<EventKind, std::string_view>, 12> names{{
     {EventKind::connect, "connect"},
     {EventKind::disconnect, "disconnect"},
     {EventKind::quota, "quota"},
@@ -23,11 +22,9 @@ constexpr std::array<std::pair<EventKind, std::string_view>, 10> names{{
     {EventKind::reloaded, "reloaded"},
     {EventKind::state_failed, "state_failed"},
     {EventKind::state_recovered, "state_recovered"},
+    {EventKind::list_updated, "list_updated"},
+    {EventKind::list_failed, "list_failed"},
 }};
-
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 }  // namespace
 
@@ -45,7 +42,7 @@ std::optional<EventKind> parse_event_kind(std::string_view text) noexcept {
 
 std::string Event::to_json() const {
   return fmt::format(R"({{"id":{},"type":"{}","time":"{}","peer":{},"detail":{}{}{}}})", id,
-                     to_string(kind), timestamp(when), quoted(peer), quoted(detail),
+                     to_string(kind), timestamp(when), json_string(peer), json_string(detail),
                      data.empty() ? "" : ",", data);
 }
 

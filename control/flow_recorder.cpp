@@ -1,8 +1,10 @@
 #include "control/flow_recorder.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "control/clean_text.hpp"
+#include "control/flow_line.hpp"
 
 namespace culvert::control {
 namespace {
@@ -10,10 +12,6 @@ namespace {
 constexpr auto sweep_interval = std::chrono::minutes(10);
 // Longer than any flow rests by default, and longer than the interval of interim records.
 constexpr auto silence = std::chrono::hours(24);
-
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 }  // namespace
 
@@ -25,7 +23,10 @@ FlowRecorder::FlowRecorder(const AccountingSettings& settings)
 
 void FlowRecorder::open_log() {
   log_.reset();
-  if (!settings_.flow_log.path.empty()) log_ = std::make_unique<FlowLog>(settings_.flow_log);
+  const FlowLogSettings& log = settings_.flow_log;
+  if (!log.path.empty())
+    log_ = std::make_unique<RotatingLog>("flow log",
+                                         RotatingLog::Settings{log.path, log.rotate_at, log.keep});
 }
 
 void FlowRecorder::open_ipfix() {
@@ -74,8 +75,8 @@ void FlowRecorder::name_peers(const Server& server) {
         !label.peer_json.empty())
       continue;
     if (label.peer != peer->entry.name) destinations_.forget(peer->slot);
-    label = {peer->entry.name, peer->entry.group, quoted(peer->entry.name),
-             quoted(peer->entry.group)};
+    label = {peer->entry.name, peer->entry.group, json_string(peer->entry.name),
+             json_string(peer->entry.group)};
   }
 }
 
@@ -97,7 +98,7 @@ void FlowRecorder::tell(const proxy::FlowRecord& record, base::Time now, base::W
 
 FlowRecorder::Stats FlowRecorder::stats() const {
   return {.records = records_,
-          .log = log_ ? log_->stats() : FlowLog::Stats{},
+          .log = log_ ? log_->stats() : RotatingLog::Stats{},
           .ipfix = ipfix_ ? ipfix_->stats() : IpfixExporter::Stats{},
           .open_flows = deltas_.size()};
 }

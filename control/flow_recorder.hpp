@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "control/flow_log.hpp"
 #include "control/ipfix.hpp"
+#include "control/rotating_log.hpp"
 #include "control/server.hpp"
 #include "control/top_destinations.hpp"
 
@@ -18,7 +18,7 @@ class FlowRecorder {
  public:
   struct Stats {
     std::uint64_t records = 0;  // told of
-    FlowLog::Stats log;
+    RotatingLog::Stats log;
     IpfixExporter::Stats ipfix;
     std::size_t open_flows = 0;  // long flows whose totals are remembered
   };
@@ -49,7 +49,7 @@ class FlowRecorder {
   AccountingSettings settings_;
   FlowDeltas deltas_;
   TopDestinations destinations_;
-  std::unique_ptr<FlowLog> log_;
+  std::unique_ptr<RotatingLog> log_;
   std::unique_ptr<IpfixExporter> ipfix_;
   std::vector<Label> labels_;  // by slot; of a peer that is gone, until its slot has another one
   base::Time next_sweep_{};

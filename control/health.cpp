@@ -35,7 +35,8 @@ Health health_of(const HealthSources& from, base::Time now) {
   }
   if (from.server.info().listen.empty()) health.problems.push_back("no socket is bound");
   health.ready = health.problems.empty();
-  for (std::string trouble : {from.ledger.trouble(), from.recorder.trouble()})
+  for (std::string trouble :
+       {from.ledger.trouble(), from.recorder.trouble(), from.queries.trouble()})
     if (!trouble.empty()) health.degraded.push_back(std::move(trouble));
   return health;
 }

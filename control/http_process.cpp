@@ -1,22 +1,15 @@
 #include "control/http_process.hpp"
 
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
+#include "control/child_process.hpp"
 #include "control/frame_channel.hpp"
 
 namespace culvert::control {
@@ -33,28 +26,66 @@ std::string to_text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::string write_request(std::uint64_t id, const HttpRequest& request) {
-  return to_text({{"id", id},
-                  {"url", request.url},
-                  {"headers", request.headers},
-                  {"body", request.body},
-                  {"ca_file", request.ca_file},
-                  {"timeout", request.timeout.count()}});
+json to_json(const HttpRequest& request) {
+  return {{"url", request.url},
+          {"headers", request.headers},
+          {"body", request.body},
+          {"ca_file", request.ca_file},
+          {"timeout", request.timeout.count()}};
 }
 
-HttpRequest read_request(const json& value) {
-  HttpRequest request;
+json to_json(const DownloadRequest& request) {
+  return {{"url", request.url},
+          {"file", request.file},
+          {"etag", request.etag},
+          {"last_modified", request.last_modified},
+          {"ca_file", request.ca_file},
+          {"max_size", request.max_size},
+          {"timeout", request.timeout.count()}};
+}
+
+void read(const json& value, HttpRequest& request) {
   value.at("url").get_to(request.url);
   value.at("headers").get_to(request.headers);
   value.at("body").get_to(request.body);
   value.at("ca_file").get_to(request.ca_file);
   request.timeout = std::chrono::milliseconds(value.at("timeout").get<std::int64_t>());
-  return request;
 }
 
-std::string write_reply(std::uint64_t id, const HttpReply& reply) {
-  return to_text(
-      {{"id", id}, {"status", reply.status}, {"body", reply.body}, {"error", reply.error}});
+void read(const json& value, DownloadRequest& request) {
+  value.at("url").get_to(request.url);
+  value.at("file").get_to(request.file);
+  value.at("etag").get_to(request.etag);
+  value.at("last_modified").get_to(request.last_modified);
+  value.at("ca_file").get_to(request.ca_file);
+  value.at("max_size").get_to(request.max_size);
+  request.timeout = std::chrono::milliseconds(value.at("timeout").get<std::int64_t>());
+}
+
+json to_json(const HttpReply& reply) {
+  return {{"status", reply.status}, {"body", reply.body}, {"error", reply.error}};
+}
+
+json to_json(const DownloadReply& reply) {
+  return {{"status", reply.status},
+          {"etag", reply.etag},
+          {"last_modified", reply.last_modified},
+          {"bytes", reply.bytes},
+          {"error", reply.error}};
+}
+
+void read(const json& value, HttpReply& reply) {
+  value.at("status").get_to(reply.status);
+  value.at("body").get_to(reply.body);
+  value.at("error").get_to(reply.error);
+}
+
+void read(const json& value, DownloadReply& reply) {
+  value.at("status").get_to(reply.status);
+  value.at("etag").get_to(reply.etag);
+  value.at("last_modified").get_to(reply.last_modified);
+  value.at("bytes").get_to(reply.bytes);
+  value.at("error").get_to(reply.error);
 }
 
 // The child's side.
@@ -68,11 +99,26 @@ struct Child {
   void on_request(const std::string& frame) {
     const json value = json::parse(frame);
     const auto id = value.at("id").get<std::uint64_t>();
-    asio::co_spawn(io, answer(this, id, read_request(value)), asio::detached);
+    if (value.contains("file")) {
+      DownloadRequest request;
+      read(value, request);
+      return asio::co_spawn(io, download(this, id, std::move(request)), asio::detached);
+    }
+    HttpRequest request;
+    read(value, request);
+    asio::co_spawn(io, post(this, id, std::move(request)), asio::detached);
   }
-  static asio::awaitable<void> answer(Child* self, std::uint64_t id, HttpRequest request) {
+  static asio::awaitable<void> post(Child* self, std::uint64_t id, HttpRequest request) {
     const HttpReply reply = co_await self->http.post(std::move(request));
-    self->channel->send(write_reply(id, reply));
+    self->send(id, to_json(reply));
+  }
+  static asio::awaitable<void> download(Child* self, std::uint64_t id, DownloadRequest request) {
+    const DownloadReply reply = co_await self->http.download(std::move(request));
+    self->send(id, to_json(reply));
+  }
+  void send(std::uint64_t id, json reply) {
+    reply["id"] = id;
+    channel->send(to_text(reply));
   }
 
   asio::io_context io{1};
@@ -80,38 +126,12 @@ struct Child {
   std::shared_ptr<FrameChannel> channel;
 };
 
-void leave_supervisor(pid_t supervisor, int socket) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (::getppid() != supervisor) ::_exit(1);
-  ::prctl(PR_SET_NAME, "culvert-http", 0, 0, 0);
-  // The terminal and the service manager signal all processes of the group; the supervisor decides.
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2})
-    ::signal(signal, SIG_IGN);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (socket > 3) ::close_range(3, unsigned(socket) - 1, 0);
-  ::close_range(unsigned(socket) + 1, ~0u, 0);
-}
-
-[[noreturn]] void become_child(pid_t supervisor, int socket,
-                               const std::function<void()>& in_child) noexcept {
-  try {
-    leave_supervisor(supervisor, socket);
-    if (in_child) in_child();
-    Child child(socket);
-    child.io.run();
-  } catch (const std::exception& error) {
-    base::log::error("http process: {}", error.what());
-  }
-  ::_exit(1);
-}
-
 }  // namespace
 
 struct HttpProcess::State : std::enable_shared_from_this<State> {
   struct Waiting {
-    Done done;
+    // What the child said, or why it says nothing.
+    std::function<void(const json* reply, const std::string& error)> done;
     std::unique_ptr<asio::steady_timer> limit;
   };
 
@@ -119,38 +139,32 @@ struct HttpProcess::State : std::enable_shared_from_this<State> {
       : executor(std::move(on)), in_child(std::move(first)) {}
 
   std::string start();  // why it could not; empty if it runs
-  void post(const HttpRequest& request, Done done);
+  template <class Request, class Reply>
+  void ask(const Request& request, std::function<void(Reply)> done);
   void on_reply(const std::string& frame);
-  void finish(std::uint64_t id, HttpReply reply);
+  void finish(std::uint64_t id, const json* reply, const std::string& error);
   void end();
   void reap();
 
   asio::any_io_executor executor;
   std::function<void()> in_child;
   std::shared_ptr<FrameChannel> channel;
-  pid_t pid = 0;
+  ChildProcess child;
   std::uint64_t next = 1;
   std::map<std::uint64_t, Waiting> waiting;
 };
 
 std::string HttpProcess::State::start() {
   if (channel) return {};
-  int sockets[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) != 0)
-    return std::string("socketpair: ") + std::strerror(errno);
-  const pid_t self = ::getpid();
-  const pid_t child = ::fork();
-  if (child == 0) become_child(self, sockets[1], in_child);
-  const int error = errno;
-  ::close(sockets[1]);
-  if (child < 0) {
-    ::close(sockets[0]);
-    return std::string("fork: ") + std::strerror(error);
-  }
-  pid = child;
+  auto started = ChildProcess::start({"culvert-http", {}, in_child}, [](int socket) {
+    Child made(socket);
+    made.io.run();
+  });
+  if (!started) return started.error();
+  child = std::move(*started);
   const std::weak_ptr<State> weak = weak_from_this();
   channel = FrameChannel::start(
-      executor, sockets[0],
+      executor, child.take_socket(),
       [weak](const std::string& frame) {
         if (const auto state = weak.lock()) state->on_reply(frame);
       },
@@ -160,44 +174,47 @@ std::string HttpProcess::State::start() {
   return {};
 }
 
-void HttpProcess::State::post(const HttpRequest& request, Done done) {
+template <class Request, class Reply>
+void HttpProcess::State::ask(const Request& request, std::function<void(Reply)> done) {
+  auto finished = [done = std::move(done)](const json* value, const std::string& error) {
+    Reply reply;
+    try {
+      if (value) read(*value, reply);
+      if (!value) reply.error = error;
+    } catch (const json::exception&) {
+      reply = {};
+      reply.error = "the http process said nonsense";
+    }
+    done(std::move(reply));
+  };
   const std::string why = start();
-  if (!why.empty()) {
-    HttpReply reply;
-    reply.error = why;
-    return asio::post(executor, [done = std::move(done), reply] { done(reply); });
-  }
+  if (!why.empty()) return asio::post(executor, [finished, why] { finished(nullptr, why); });
   const std::uint64_t id = next++;
   auto limit = std::make_unique<asio::steady_timer>(executor, request.timeout + grace);
   limit->async_wait([weak = weak_from_this(), id](error_code error) {
     const auto state = weak.lock();
-    if (error || !state) return;
-    HttpReply reply;
-    reply.error = "timed out";
-    state->finish(id, std::move(reply));
+    if (!error && state) state->finish(id, nullptr, "timed out");
   });
-  waiting.emplace(id, Waiting{std::move(done), std::move(limit)});
-  channel->send(write_request(id, request));
+  waiting.emplace(id, Waiting{std::move(finished), std::move(limit)});
+  json message = to_json(request);
+  message["id"] = id;
+  channel->send(to_text(message));
 }
 
 // The child reads what strangers send: nothing it says is trusted further than this.
 void HttpProcess::State::on_reply(const std::string& frame) try {
   const json value = json::parse(frame);
-  HttpReply reply;
-  value.at("status").get_to(reply.status);
-  value.at("body").get_to(reply.body);
-  value.at("error").get_to(reply.error);
-  finish(value.at("id").get<std::uint64_t>(), std::move(reply));
+  finish(value.at("id").get<std::uint64_t>(), &value, {});
 } catch (const json::exception&) {
   channel->close();
   end();
 }
 
-void HttpProcess::State::finish(std::uint64_t id, HttpReply reply) {
+void HttpProcess::State::finish(std::uint64_t id, const json* reply, const std::string& error) {
   auto node = waiting.extract(id);
   if (!node) return;
   node.mapped().limit->cancel();
-  node.mapped().done(std::move(reply));
+  node.mapped().done(reply, error);
 }
 
 void HttpProcess::State::end() {
@@ -205,9 +222,7 @@ void HttpProcess::State::end() {
   base::log::warn("the http process ended; the next request starts it again");
   for (auto lost = std::exchange(waiting, {}); auto& [id, each] : lost) {
     each.limit->cancel();
-    HttpReply reply;
-    reply.error = "the http process ended";
-    each.done(std::move(reply));
+    each.done(nullptr, "the http process ended");
   }
 }
 
@@ -215,11 +230,7 @@ void HttpProcess::State::end() {
 void HttpProcess::State::reap() {
   if (channel) channel->close();
   channel.reset();
-  if (pid <= 0) return;
-  ::kill(pid, SIGKILL);
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  pid = 0;
+  child.end();
 }
 
 HttpProcess::HttpProcess(asio::any_io_executor executor, std::function<void()> in_child)
@@ -231,11 +242,15 @@ HttpProcess::~HttpProcess() {
 }
 
 void HttpProcess::post(HttpRequest request, Done done) {
-  state_->post(request, std::move(done));
+  state_->ask(request, std::move(done));
+}
+
+void HttpProcess::download(DownloadRequest request, DownloadDone done) {
+  state_->ask(request, std::move(done));
 }
 
 int HttpProcess::pid() const noexcept {
-  return state_->pid;
+  return state_->child.pid();
 }
 
 }  // namespace culvert::control

@@ -17,6 +17,7 @@ namespace culvert::control {
 class HttpProcess {
  public:
   using Done = std::function<void(HttpReply)>;
+  using DownloadDone = std::function<void(DownloadReply)>;
 
   // `in_child` runs first in the child: it wipes what the supervisor knows and the child need not.
   explicit HttpProcess(boost::asio::any_io_executor executor, std::function<void()> in_child = {});
@@ -26,7 +27,8 @@ class HttpProcess {
 
   // `done` is called once, later, at the latest two seconds after the request's timeout.
   void post(HttpRequest request, Done done);
-  int pid() const noexcept;  // 0 = not running
+  void download(DownloadRequest request, DownloadDone done);  // the same
+  int pid() const noexcept;                                   // 0 = not running
 
  private:
   struct State;

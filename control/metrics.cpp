@@ -124,6 +124,8 @@ bool MetricsPage::step() {
     case Impl::server:
       server_metrics(page.out, from);
       worker_metrics(page.out, from.server, page.now);
+      dns_metrics(page.out, from.server);
+      if (from.lists) list_metrics(page.out, *from.lists);
       process_metrics(page.out, from.server);
       record_metrics(page.out, from.recorder);
       event_metrics(page.out, from.counters ? from.counters() : ControlCounters{});

@@ -32,12 +32,15 @@ struct ControlCounters {
   std::uint64_t admission_allowed = 0, admission_refused = 0, admission_failed = 0;
 };
 
+class ListKeeper;
+
 struct MetricsSources {
   Server& server;
   const Ledger& ledger;
   const FlowRecorder& recorder;
   std::function<ControlCounters()> counters;
-  std::size_t max_peers = 0;  // 0 = not known
+  std::size_t max_peers = 0;          // 0 = not known
+  const ListKeeper* lists = nullptr;  // null: without them
 };
 
 class MetricsPage {

@@ -7,6 +7,8 @@
 namespace culvert::control {
 
 void group_metrics(Exposition& out, Server& server, const Ledger& ledger);
+void dns_metrics(Exposition& out, const Server& server);
+void list_metrics(Exposition& out, const ListKeeper& keeper);
 void worker_metrics(Exposition& out, const Server& server, base::Time now);
 
 std::string_view to_string(base::Stop stop) noexcept;

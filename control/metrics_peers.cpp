@@ -105,6 +105,8 @@ void PeerFamilies::add_traffic(std::string_view labels, const PeerCounters& c) {
   columns(flows_, labels, c, flows);
   columns(open_flows_, labels, c, open);
   handshakes_.sample(labels, c.handshakes.get());
+  dns_queries_.sample(labels, c.dns_queries.get());
+  dns_blocked_.sample(labels, c.dns_blocked.get());
 }
 
 void PeerFamilies::add_denials(std::string_view labels, const PeerCounters& counters) {

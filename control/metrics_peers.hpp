@@ -72,6 +72,9 @@ class PeerFamilies {
   Family open_flows_{all_, gauge, "culvert_peer_open_flows", "Flows open now"};
   Family handshakes_{all_, counter, "culvert_peer_handshakes_total",
                      "WireGuard handshakes completed"};
+  Family dns_queries_{all_, counter, "culvert_peer_dns_queries_total", "Questions to port 53"};
+  Family dns_blocked_{all_, counter, "culvert_peer_dns_blocked_total",
+                      "Questions that the client's policy blocked or rewrote"};
   Family denied_{all_, counter, "culvert_peer_denied_total",
                  "Refused to the client or dropped of its packets; reasons that occurred"};
   Family limit_{all_, gauge, "culvert_peer_limit_bytes_per_second",

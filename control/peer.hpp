@@ -11,6 +11,7 @@
 #include "base/ip.hpp"
 #include "base/time.hpp"
 #include "control/hours.hpp"
+#include "dns/settings.hpp"
 #include "proxy/egress_policy.hpp"
 #include "proxy/limits.hpp"
 #include "wg/keys.hpp"
@@ -37,9 +38,9 @@ struct Policy {
   bool full_cone = false;                            // UDP replies from anyone
   std::uint64_t down = 0, up = 0;                    // bits per second of payload, 0 = unlimited
   std::optional<Quota> quota;
-  std::optional<base::WallTime> expires;  // from then on the client is stopped
-  Hours hours;                            // when it may be used; empty = always
-  std::vector<std::string> dns_lists;
+  std::optional<base::WallTime> expires;   // from then on the client is stopped
+  Hours hours;                             // when it may be used; empty = always
+  std::shared_ptr<const dns::Policy> dns;  // never null in what was read
 };
 
 // Every member has the policy for itself; the totals are of all members together.

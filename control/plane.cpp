@@ -7,6 +7,8 @@
 
 #include "base/log.hpp"
 #include "control/api.hpp"
+#include "control/dns_controls.hpp"
+#include "control/dns_lists.hpp"
 #include "control/flow_recorder.hpp"
 #include "control/forget_secrets.hpp"
 #include "control/health.hpp"
@@ -14,6 +16,7 @@
 #include "control/http_server.hpp"
 #include "control/ledger_book.hpp"
 #include "control/metrics.hpp"
+#include "control/query_recorder.hpp"
 #include "control/status_line.hpp"
 #include "control/uapi_server.hpp"
 
@@ -47,6 +50,8 @@ struct ControlPlane::Impl {
       : parts(std::move(given)),
         calendar(open_calendar(parts.settings.accounting)),
         recorder(parts.settings.accounting),
+        queries(parts.server.dns_settings()),
+        dns_controls(parts.server),
         ledger(parts.server, parts.store, parts.events, open_calendar(parts.settings.accounting),
                parts.settings.accounting),
         hooks({.executor = parts.io.get_executor(),
@@ -54,6 +59,17 @@ struct ControlPlane::Impl {
                .admit = [this](std::uint32_t slot,
                                bool admitted) { ledger.set_admitted(slot, admitted); },
                .in_child = parts.in_child}),
+        lists({.executor = parts.io.get_executor(),
+               .server = parts.server,
+               .events = parts.events,
+               .state_dir = parts.state_dir,
+               .in_child =
+                   [this] {
+                     if (parts.in_child) parts.in_child();
+                     forget_secrets();  // it may be before anybody else knows of this object
+                   },
+               .random = random,
+               .wall = wall_now}),
         status_line(parts.settings.status_line),
         api(api_parts()),
         http(parts.io, api),
@@ -62,19 +78,30 @@ struct ControlPlane::Impl {
     ledger.tick(wall_now(), boot_now());
     hooks.configure(parts.settings.webhooks, parts.settings.admission, parts.server.peers());
     ledger.tick(wall_now(), boot_now());
+    dns_controls.tick(calendar, wall_now());
+    lists.prepare();
+  }
+
+  void forget_secrets() noexcept {
+    control::forget_secrets(parts.settings);
+    api.forget_token();
+    hooks.forget_secrets();
   }
 
   ApiParts api_parts() {
     return {.server = parts.server,
             .ledger = ledger,
             .events = parts.events,
+            .queries = &queries,
+            .dns_controls = &dns_controls,
+            .lists = &lists,
             .token = parts.settings.token,
             .known_hosts = {parts.doors.http.substr(0, parts.doors.http.rfind(':'))},
             .metrics = [this] { return metrics_page(metrics_sources(), boot_now()); },
             .healthy = alive,
             .ready =
                 [this] {
-                  const HealthSources sources{parts.server, ledger, recorder};
+                  const HealthSources sources{parts.server, ledger, recorder, queries};
                   return health_of(sources, boot_now()).answer();
                 },
             .parse_time = [this](std::string_view text) { return calendar.parse(text); },
@@ -87,7 +114,8 @@ struct ControlPlane::Impl {
             .ledger = ledger,
             .recorder = recorder,
             .counters = [this] { return control_counters(); },
-            .max_peers = parts.max_peers};
+            .max_peers = parts.max_peers,
+            .lists = &lists};
   }
 
   ControlCounters control_counters() const {
@@ -124,9 +152,12 @@ struct ControlPlane::Impl {
 
   void on_beat(base::Time now, base::WallTime wall) {
     recorder.tick(parts.server, now, wall);
+    queries.tick(parts.server, now, wall);
     if (++beats % records_a_count != 0) return;
     if (beats % (records_a_count * counts_a_drain) == 0) drain_destinations();
     ledger.tick(wall, now);
+    dns_controls.tick(calendar, wall);
+    lists.tick();
     status_line.tick(parts.server, now, wall);
   }
 
@@ -146,6 +177,8 @@ struct ControlPlane::Impl {
     if (settings.accounting.active_timeout != old.accounting.active_timeout)
       waiting.push_back("accounting.active_timeout");  // the workers' own
     if (settings.accounting != old.accounting) configure_accounting(settings.accounting);
+    queries.configure(parts.server.dns_settings());
+    lists.configure();
     if (settings.status_line != old.status_line) status_line = StatusLine(settings.status_line);
     hooks.configure(settings.webhooks, settings.admission, parts.server.peers());
     control::forget_secrets(old);
@@ -166,8 +199,12 @@ struct ControlPlane::Impl {
   Parts parts;
   Calendar calendar;
   FlowRecorder recorder;
+  QueryRecorder queries;
+  DnsControls dns_controls;
   LedgerBook ledger;
   Hooks hooks;
+  base::SystemRandom random;
+  DnsLists lists;
   StatusLine status_line;
   Api api;
   HttpServer http;
@@ -197,9 +234,7 @@ std::vector<std::string> ControlPlane::configure(const Settings& settings) {
 }
 
 void ControlPlane::forget_secrets() noexcept {
-  control::forget_secrets(impl_->parts.settings);
-  impl_->api.forget_token();
-  impl_->hooks.forget_secrets();
+  impl_->forget_secrets();
 }
 
 void ControlPlane::close() {
@@ -208,11 +243,13 @@ void ControlPlane::close() {
   impl.http.close();
   impl.uapi.reset();
   impl.recorder.flush(impl.parts.server, boot_now(), wall_now());
+  impl.queries.flush(impl.parts.server, boot_now(), wall_now());
   impl.drain_destinations();
   impl.ledger.close(wall_now(), boot_now());
 }
 
 void ControlPlane::on_peer_added(const Peer& peer) {
+  impl_->dns_controls.enter(peer, impl_->calendar, wall_now());
   impl_->hooks.on_peer_added(peer);
 }
 
@@ -228,6 +265,7 @@ void ControlPlane::on_peer_left(std::uint32_t slot) {
   Impl& impl = *impl_;
   impl.hooks.on_peer_left(slot);
   impl.recorder.tick(impl.parts.server, boot_now(), wall_now());
+  impl.queries.tick(impl.parts.server, boot_now(), wall_now());
   impl.drain_destinations();
   impl.ledger.leave(slot);
 }

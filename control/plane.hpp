@@ -2,11 +2,15 @@
 //
 //   counters -> LedgerBook -> controls, store, events        every second
 //   rings    -> FlowRecorder -> flow log, IPFIX, ledger      four times a second
+//            -> QueryRecorder -> query log, top names        four times a second
+//   hours    -> DnsControls -> controls                      every second
 //   Api over HttpServer, UapiServer                          on request
 //   EventBus -> Webhooks; peers -> Admission -> LedgerBook   as it happens
 //
-// The supervisor makes it before the workers start, so that quotas and verdicts hold from the first
-// packet on; it opens its doors after that, and closes it when the workers have ended.
+//   [[dns.list]] -> DnsLists -> Server::use_rules           as they change
+//
+// The supervisor makes it before the workers start, so that quotas, rules and verdicts hold from
+// the first packet on; it opens its doors after that, and closes it when the workers have ended.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -40,6 +44,7 @@ class ControlPlane final : public PeerObserver {
     Settings settings;
     Doors doors;
     std::size_t max_peers = 0;
+    std::string state_dir;  // copies of lists and compiled rules; "" = they end with the server
     // Of Api: the file for a client.
     std::function<Outcome<std::string>(const Peer&)> client_file;
     // Runs first in a child process that is not a worker: wipes what it need not know.

@@ -14,8 +14,11 @@
 
 #include "base/controls.hpp"
 #include "base/counters.hpp"
+#include "base/file_descriptor.hpp"
 #include "control/outcome.hpp"
 #include "control/peer.hpp"
+#include "dns/counters.hpp"
+#include "dns/query_record.hpp"
 #include "proxy/flow_record.hpp"
 
 namespace culvert::control {
@@ -122,6 +125,15 @@ class Server {
   virtual base::GroupControls& group_controls(std::size_t group) = 0;
   // Takes what the workers' rings hold.
   virtual void take_records(const std::function<void(const proxy::FlowRecord&)>& each) = 0;
+
+  // DNS: the settings in force, what the workers count, and what their rings of questions hold.
+  virtual const dns::Settings& dns_settings() const = 0;
+  virtual const dns::DnsCounters& dns_counters(unsigned worker) const = 0;
+  virtual void take_queries(const std::function<void(const dns::QueryRecord&)>& each) = 0;
+  // A compiled rule table for all workers, now and after a restart; takes the descriptor. Before
+  // the workers are started it is theirs from the first packet on.
+  virtual Promise<> use_rules(base::FileDescriptor table) = 0;
+  virtual Promise<> flush_dns_cache() = 0;
 
   // Changes. Each is complete, in every worker concerned, when its promise is kept. The definition
   // is a JSON object with the keys of [[peer]]; an unknown key or a wrong value is a problem of its

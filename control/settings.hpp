@@ -47,7 +47,9 @@ enum class EventKind : std::uint8_t {
   peer_removed,
   reloaded,
   state_failed,
-  state_recovered
+  state_recovered,
+  list_updated,
+  list_failed
 };
 
 struct WebhookSettings {

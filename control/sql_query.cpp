@@ -80,6 +80,33 @@ void read_quotas(soci::session& sql, const Subject* only,
     take({subject.get(), period, static_cast<std::uint64_t>(std::max(used, 0LL))});
 }
 
+// The rows of `text`: a key (or with `by_start` a start) and sums of usage, of the peers that the
+// query is about.
+template <class Query>
+std::vector<HistorySum> read_sums(soci::session& sql, const std::string& text, const Query& query,
+                                  bool by_start) {
+  std::vector<HistorySum> sums;
+  HistorySum row;
+  UsageColumns usage;
+  soci::statement rows(sql);
+  if (by_start)
+    rows.exchange(soci::into(row.start));
+  else
+    rows.exchange(soci::into(row.key));
+  usage.bind(rows);
+  if (!query.name.empty()) {
+    rows.exchange(soci::use(query.name, "name"));
+    rows.exchange(soci::use(query.name, "key"));
+  }
+  if (!query.group.empty()) rows.exchange(soci::use(query.group, "member"));
+  start(rows, text);
+  while (rows.fetch()) {
+    row.usage = usage.usage();
+    sums.push_back(row);
+  }
+  return sums;
+}
+
 }  // namespace
 
 Outcome<Remembered> SqlStore::recall(std::span<const Subject> subjects) {
@@ -142,25 +169,7 @@ Outcome<std::vector<HistorySum>> SqlStore::history(const HistoryQuery& query) {
       query.name.empty() ? "" : " AND (s.name = :name OR s.subject_key = :key)",
       query.group.empty() ? "" : " AND s.member_of = :member", key, key);
   const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
-    sums.clear();
-    HistorySum row;
-    UsageColumns usage;
-    soci::statement rows(sql);
-    if (query.by_start)
-      rows.exchange(soci::into(row.start));
-    else
-      rows.exchange(soci::into(row.key));
-    usage.bind(rows);
-    if (!query.name.empty()) {
-      rows.exchange(soci::use(query.name, "name"));
-      rows.exchange(soci::use(query.name, "key"));
-    }
-    if (!query.group.empty()) rows.exchange(soci::use(query.group, "member"));
-    start(rows, text);
-    while (rows.fetch()) {
-      row.usage = usage.usage();
-      sums.push_back(row);
-    }
+    sums = read_sums(sql, text, query, query.by_start);
   });
   if (!done) return done.problem();
   return sums;
@@ -175,24 +184,8 @@ Outcome<std::vector<HistorySum>> SqlStore::destinations(const DestinationQuery& 
       usage_sums("h"), query.from, query.until,
       query.name.empty() ? "" : " AND (s.name = :name OR s.subject_key = :key)",
       query.group.empty() ? "" : " AND s.member_of = :member", query.limit);
-  const Outcome<> done = run(Kind::read, "read", [&](soci::session& sql) {
-    sums.clear();
-    HistorySum row;
-    UsageColumns usage;
-    soci::statement rows(sql);
-    rows.exchange(soci::into(row.key));
-    usage.bind(rows);
-    if (!query.name.empty()) {
-      rows.exchange(soci::use(query.name, "name"));
-      rows.exchange(soci::use(query.name, "key"));
-    }
-    if (!query.group.empty()) rows.exchange(soci::use(query.group, "member"));
-    start(rows, text);
-    while (rows.fetch()) {
-      row.usage = usage.usage();
-      sums.push_back(row);
-    }
-  });
+  const Outcome<> done = run(
+      Kind::read, "read", [&](soci::session& sql) { sums = read_sums(sql, text, query, false); });
   if (!done) return done.problem();
   return sums;
 }

@@ -43,6 +43,24 @@ std::optional<std::uint16_t> parse_port(std::string_view text, std::uint16_t usu
   return port;
 }
 
+// RFC 3986 section 5.2.4.
+std::string without_dots(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  std::string out;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string_view segment = path.substr(at, end - at);  // with the slash before it
+    at = end;
+    const bool last = at == path.size();
+    if (segment == "/..") out.resize(out.rfind('/') == out.npos ? 0 : out.rfind('/'));
+    if (segment != "/." && segment != "/..")
+      out += segment;
+    else if (last)
+      out += '/';
+  }
+  return out + std::string(target.substr(path.size()));
+}
+
 std::string bracketed(const std::string& host) {
   return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
@@ -66,6 +84,25 @@ std::optional<Url> Url::parse(std::string_view text) {
   url.port = *port;
   url.target = text.starts_with('/') ? std::string(text) : "/" + std::string(text);
   return url;
+}
+
+std::optional<Url> Url::resolve(std::string_view reference) const {
+  reference = reference.substr(0, reference.find('#'));
+  const auto before = reference.substr(0, reference.find_first_of("/?"));
+  if (before.find(':') != before.npos) return parse(reference);
+  const std::string scheme = tls ? "https:" : "http:";
+  if (reference.starts_with("//")) return parse(scheme + std::string(reference));
+  const std::string path = target.substr(0, target.find('?'));
+  std::string merged;
+  if (reference.empty())
+    merged = target;
+  else if (reference.starts_with('/'))
+    merged = reference;
+  else if (reference.starts_with('?'))
+    merged = path + std::string(reference);
+  else
+    merged = path.substr(0, path.rfind('/') + 1) + std::string(reference);
+  return parse(scheme + "//" + authority() + without_dots(merged));
 }
 
 std::string Url::authority() const {

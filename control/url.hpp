@@ -16,6 +16,8 @@ struct Url {
 
   // Printable ASCII only; no user or password, which would be shown in logs; a fragment is cut off.
   static std::optional<Url> parse(std::string_view text);
+  // Where a redirect leads from here: a URL, or one without its first parts (RFC 3986 section 4.2).
+  std::optional<Url> resolve(std::string_view reference) const;
   std::string authority()
       const;  // for the header Host: the port only where it is not the usual one
   // For logs and status: without the query, which may hold a token.

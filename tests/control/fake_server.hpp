@@ -28,6 +28,13 @@ class FakeServer : public Server {
   const base::WorkerCounters& worker_counters(unsigned) const override { return worker_counters_; }
   base::GroupControls& group_controls(std::size_t group) override { return group_controls_[group]; }
   void take_records(const std::function<void(const proxy::FlowRecord&)>&) override {}
+  const dns::Settings& dns_settings() const override { return dns_settings_; }
+  const dns::DnsCounters& dns_counters(unsigned) const override { return dns_counters_; }
+  void take_queries(const std::function<void(const dns::QueryRecord&)>& each) override {
+    for (const dns::QueryRecord& record : std::exchange(queries_, {})) each(record);
+  }
+  Promise<> use_rules(base::FileDescriptor) override { co_return Nothing{}; }
+  Promise<> flush_dns_cache() override { co_return Nothing{}; }
   Promise<std::string> add_peer(nlohmann::json definition) override;
   Promise<> change_peer(std::string name, nlohmann::json merge_patch) override;
   Promise<> remove_peer(std::string name) override;
@@ -45,6 +52,9 @@ class FakeServer : public Server {
   std::map<std::uint32_t, base::PeerControls> controls_;
   std::map<std::size_t, base::GroupControls> group_controls_;
   base::WorkerCounters worker_counters_;
+  dns::Settings dns_settings_;
+  dns::DnsCounters dns_counters_;
+  std::vector<dns::QueryRecord> queries_;  // told once
   std::vector<DeviceChange> changes_;
   std::optional<Problem> problem_;  // what every change ends with
 };

@@ -1,5 +1,3 @@
-#include "control/flow_log.hpp"
-
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,7 +6,9 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "control/flow_line.hpp"
 #include "control/flow_recorder.hpp"
+#include "control/rotating_log.hpp"
 #include "tests/control/support/flow_source.hpp"
 #include "tests/control/support/records.hpp"
 #include "tests/support/catch.hpp"
@@ -56,7 +56,9 @@ TEST_CASE("a flow's line says who, where, how much and how it ended") {
   FlowSource server;
   server.add("laptop \"x\"", "family");
   FlowRecorder recorder(log_to(folder / "flows"));
-  server.push(flow(7, "10.8.0.2:50000", "192.0.2.1:443", {10, 1000, 600}, {20, 20000, 19000}));
+  auto record = flow(7, "10.8.0.2:50000", "192.0.2.1:443", {10, 1000, 600}, {20, 20000, 19000});
+  record.set_domain("www.exam\"ple.com");
+  server.push(record);
   recorder.tick(server, start, wall);
   const auto lines = lines_of(folder / "flows");
   REQUIRE(lines.size() == 1);
@@ -65,7 +67,8 @@ TEST_CASE("a flow's line says who, where, how much and how it ended") {
     "time": "2027-01-15T08:00:00.000Z", "start": "2027-01-15T08:00:00.000Z",
     "end": "2027-01-15T08:00:01.500Z", "duration": 1.5, "peer": "laptop \"x\"",
     "group": "family", "protocol": "tcp", "client": "10.8.0.2", "client_port": 50000,
-    "origin": "192.0.2.1", "origin_port": 443, "forward": false, "up_packets": 10,
+    "origin": "192.0.2.1", "origin_port": 443, "domain": "www.exam\"ple.com",
+    "forward": false, "up_packets": 10,
     "up_bytes": 1000, "up_payload": 600, "down_packets": 20, "down_bytes": 20000,
     "down_payload": 19000, "reason": "finished", "first": true, "id": "0-7"})"));
   struct stat info {};
@@ -160,7 +163,7 @@ TEST_CASE("a record of a peer that is gone carries its name until its slot has a
 
 TEST_CASE("the flow log is turned by size and keeps to its cap with whole lines in every file") {
   Folder folder;
-  FlowLog log({.path = folder / "flows", .rotate_at = 1000, .keep = 4000});
+  RotatingLog log("flow log", {.path = folder / "flows", .rotate_at = 1000, .keep = 4000});
   const std::string line(99, 'x');
   for (int i = 0; i < 100; ++i) {
     log.add(line + "\n");
@@ -180,7 +183,7 @@ TEST_CASE("the flow log is turned by size and keeps to its cap with whole lines 
 
 TEST_CASE("files that were turned in one millisecond have different names") {
   Folder folder;
-  FlowLog log({.path = folder / "flows", .rotate_at = 10, .keep = 1000});
+  RotatingLog log("flow log", {.path = folder / "flows", .rotate_at = 10, .keep = 1000});
   for (int i = 0; i < 5; ++i) log.add("123456789\n");
   log.flush(start, wall);
   CHECK(folder.names().size() == 5);
@@ -191,7 +194,7 @@ TEST_CASE("a new flow log counts the files of an earlier one and lets others alo
   for (const char* name : {"flows.20200101T000000.000Z", "flows.20210101T000000.000Z",
                            "flows.notes-of-somebody-else", "flows2.20200101T000000.000Z"})
     std::ofstream(folder / name) << std::string(500, 'o');
-  FlowLog log({.path = folder / "flows", .rotate_at = 100, .keep = 800});
+  RotatingLog log("flow log", {.path = folder / "flows", .rotate_at = 100, .keep = 800});
   log.add(std::string(99, 'a') + "\n");
   log.add(std::string(99, 'b') + "\n");
   log.flush(start, wall);
@@ -203,7 +206,7 @@ TEST_CASE("a new flow log counts the files of an earlier one and lets others alo
 TEST_CASE("a line that was cut off by a crash stays alone") {
   Folder folder;
   std::ofstream(folder / "flows") << "{\"time\":";
-  FlowLog log({.path = folder / "flows"});
+  RotatingLog log("flow log", {.path = folder / "flows"});
   log.add("{}\n");
   log.flush(start, wall);
   CHECK(lines_of(folder / "flows") == std::vector<std::string>{"{\"time\":", "{}"});
@@ -211,7 +214,7 @@ TEST_CASE("a line that was cut off by a crash stays alone") {
 
 TEST_CASE("a file that somebody moved away is made anew") {
   Folder folder;
-  FlowLog log({.path = folder / "flows"});
+  RotatingLog log("flow log", {.path = folder / "flows"});
   log.add("1\n");
   log.flush(start, wall);
   std::filesystem::rename(folder / "flows", folder / "theirs");
@@ -222,7 +225,7 @@ TEST_CASE("a file that somebody moved away is made anew") {
 
 TEST_CASE("a full disk is said, lines wait, and go on in whole when it takes them again") {
   Folder folder;
-  FlowLog log({.path = folder / "flows"});
+  RotatingLog log("flow log", {.path = folder / "flows"});
   const auto line = [](int i) { return std::to_string(1000000 + i) + "\n"; };
   {
     FileLimit full(100);
@@ -241,21 +244,21 @@ TEST_CASE("a full disk is said, lines wait, and go on in whole when it takes the
 
 TEST_CASE("lines beyond the memory for them are lost and counted") {
   Folder folder;
-  FlowLog log({.path = folder / "missing" + "/flows"});
+  RotatingLog log("flow log", {.path = folder / "missing" + "/flows"});
   const std::string line(1023, 'x');
   for (int i = 0; i < 5000; ++i) log.add(line + "\n");
   log.flush(start, wall);
   CHECK_FALSE(log.trouble().empty());
   CHECK(log.stats().lines == 4096);
   CHECK(log.stats().lost == 5000 - 4096);
-  CHECK(log.waiting() <= FlowLog::max_waiting);
+  CHECK(log.waiting() <= RotatingLog::max_waiting);
 }
 
 TEST_CASE("a FIFO or a folder is not a flow log") {
   Folder folder;
   REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
   for (const std::string& path : {folder / "fifo", folder.path.string()}) {
-    FlowLog log({.path = path});
+    RotatingLog log("flow log", {.path = path});
     log.add("1\n");
     log.flush(start, wall);
     CHECK_FALSE(log.trouble().empty());

@@ -29,12 +29,13 @@ struct Node {
         std::uint64_t((now - ago).time_since_epoch().count()));
   }
   nlohmann::json answer(bool good) {
-    const HealthAnswer answer = health_of({server, ledger, *recorder}, now).answer();
+    const HealthAnswer answer = health_of({server, ledger, *recorder, queries}, now).answer();
     CHECK(answer.good == good);
     return nlohmann::json::parse(answer.text);
   }
   FlowSource server;
   FixedLedger ledger;
+  QueryRecorder queries{dns::Settings{}};
   std::unique_ptr<FlowRecorder> recorder = std::make_unique<FlowRecorder>(AccountingSettings{});
 };
 

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "control/exposition.hpp"
+#include "tests/control/support/fake_lists.hpp"
 #include "tests/control/support/fixed_ledger.hpp"
 #include "tests/control/support/flow_source.hpp"
 #include "tests/control/support/records.hpp"
@@ -28,9 +29,10 @@ struct Node {
   FixedLedger ledger;
   FlowRecorder recorder{AccountingSettings{}};
   ControlCounters counters;
+  FakeLists lists;
 
   std::string page() {
-    return metrics_text({server, ledger, recorder, [this] { return counters; }, 2048}, now);
+    return metrics_text({server, ledger, recorder, [this] { return counters; }, 2048, &lists}, now);
   }
   // A node on which everything that can have a line has one.
   void fill(std::uint32_t peers) {
@@ -50,6 +52,10 @@ struct Node {
     for (std::uint32_t i = 0; i < peers; ++i) fill_peer(i);
     counters.events = {{"connect", 5}};
     counters.webhooks = {{"https://example.org/hook", 1, 2, 3, 4}};
+    server.dns_counters_.upstreams[0].name.set("tls://9.9.9.9#dns.quad9.net");
+    ListStatus list;
+    list.settings.name = "ads", list.report.rules = 1000, list.failures = 2;
+    lists.lists_ = {list};
   }
   void fill_peer(std::uint32_t i) {
     server.add("peer-" + std::to_string(i), "family");

@@ -68,3 +68,28 @@ TEST_CASE("text from outside is bounded and without control characters") {
   CHECK(clean_text("abcdef", 4) == "abcd...");
   CHECK(clean_text("abc\xc3\xa4", 4) == "abc...");
 }
+
+TEST_CASE("a redirect is resolved as RFC 3986 section 5.4 says") {
+  const auto base = Url::parse("http://a/b/c/d;p?q");
+  REQUIRE(base);
+  const auto to = [&](const char* reference) {
+    const auto url = base->resolve(reference);
+    return url ? (url->tls ? "https://" : "http://") + url->authority() + url->target : "none";
+  };
+  CHECK(to("g") == "http://a/b/c/g");
+  CHECK(to("./g") == "http://a/b/c/g");
+  CHECK(to("g/") == "http://a/b/c/g/");
+  CHECK(to("/g") == "http://a/g");
+  CHECK(to("//g") == "http://g/");
+  CHECK(to("?y") == "http://a/b/c/d;p?y");
+  CHECK(to("g?y") == "http://a/b/c/g?y");
+  CHECK(to("g#s") == "http://a/b/c/g");
+  CHECK(to("") == "http://a/b/c/d;p?q");
+  CHECK(to("..") == "http://a/b/");
+  CHECK(to("../g") == "http://a/b/g");
+  CHECK(to("../../../g") == "http://a/g");
+  CHECK(to("/./g") == "http://a/g");
+  CHECK(to("g/../h") == "http://a/b/c/h");
+  CHECK(to("https://h:8443/x") == "https://h:8443/x");
+  CHECK(to("mailto:x") == "none");
+}

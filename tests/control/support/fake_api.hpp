@@ -7,7 +7,10 @@
 #include <string>
 
 #include "control/api.hpp"
+#include "control/dns_controls.hpp"
 #include "control/http_message.hpp"
+#include "control/query_recorder.hpp"
+#include "tests/control/support/fake_lists.hpp"
 #include "tests/control/support/fake_server.hpp"
 
 namespace culvert::control {
@@ -18,6 +21,9 @@ struct FakeApi {
   FakeServer server;
   FakeLedger ledger;
   EventBus events;
+  QueryRecorder queries{server.dns_settings_};
+  DnsControls dns_controls{server};
+  FakeLists lists;
   std::string token = "a token of the tests";
   HealthAnswer ready_answer{true, "{\"ready\":true}\n"};
   Api api{parts()};
@@ -26,6 +32,9 @@ struct FakeApi {
     return {.server = server,
             .ledger = ledger,
             .events = events,
+            .queries = &queries,
+            .dns_controls = &dns_controls,
+            .lists = &lists,
             .token = token,
             .known_hosts = {"vpn.example"},
             .metrics = []() -> boost::asio::awaitable<std::string> { co_return "# HELP x x\n"; },

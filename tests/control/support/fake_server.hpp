@@ -74,6 +74,13 @@ class FakeServer : public Server {
   const base::WorkerCounters& worker_counters(unsigned) const override { return worker_; }
   base::GroupControls& group_controls(std::size_t) override { return group_; }
   void take_records(const std::function<void(const proxy::FlowRecord&)>&) override {}
+  const dns::Settings& dns_settings() const override { return dns_settings_; }
+  const dns::DnsCounters& dns_counters(unsigned) const override { return dns_counters_; }
+  void take_queries(const std::function<void(const dns::QueryRecord&)>& each) override {
+    for (const dns::QueryRecord& record : std::exchange(queries_, {})) each(record);
+  }
+  Promise<> use_rules(base::FileDescriptor) override { co_return Nothing{}; }
+  Promise<> flush_dns_cache() override { co_return Nothing{}; }
 
   Promise<std::string> add_peer(nlohmann::json definition) override {
     co_await turn();
@@ -149,6 +156,9 @@ class FakeServer : public Server {
   std::vector<std::unique_ptr<Peer>> peers_;
   mutable std::map<std::uint32_t, base::PeerCounters> counters_;
   base::WorkerCounters worker_;
+  dns::Settings dns_settings_;
+  dns::DnsCounters dns_counters_;
+  std::vector<dns::QueryRecord> queries_;  // told once
 
  private:
   // As the real one: an answer never comes at once.

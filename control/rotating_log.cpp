@@ -1,4 +1,4 @@
-#include "control/flow_log.hpp"
+#include "control/rotating_log.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -29,50 +29,13 @@ constexpr auto retry_interval = std::chrono::seconds(5);
 constexpr auto check_interval = std::chrono::seconds(5);
 constexpr std::size_t stamp_length = sizeof "20261231T235959.999Z" - 1;
 
-std::string_view protocol_name(base::Protocol protocol) noexcept {
-  switch (protocol) {
-    case base::Protocol::tcp:
-      return "tcp";
-    case base::Protocol::udp:
-      return "udp";
-    case base::Protocol::icmp:
-    case base::Protocol::icmp6:
-      return "icmp";
-  }
-  return "?";
-}
-
-base::WallTime at(std::int64_t nanoseconds) noexcept {
-  return base::WallTime(std::chrono::nanoseconds(nanoseconds));
-}
-
 }  // namespace
 
-std::string flow_line(const FlowChange& change, base::WallTime when) {
-  const proxy::FlowRecord& r = change.record;
-  std::string line;
-  line.reserve(512);
-  fmt::format_to(std::back_inserter(line),
-                 R"({{"time":"{}","start":"{}","end":"{}","duration":{:.3f},"peer":{},"group":{},)"
-                 R"("protocol":"{}","client":"{}","client_port":{},"origin":"{}","origin_port":{},)"
-                 R"("forward":{},"up_packets":{},"up_bytes":{},"up_payload":{},"down_packets":{},)"
-                 R"("down_bytes":{},"down_payload":{},"reason":"{}","first":{},"id":"{}-{:x}"}})"
-                 "\n",
-                 timestamp(when), timestamp(at(r.started)), timestamp(at(r.last)),
-                 double(std::max<std::int64_t>(r.last - r.started, 0)) / 1e9, change.peer_json,
-                 change.group_json, protocol_name(r.key.protocol), r.key.client.address.to_string(),
-                 r.key.client.port, r.key.server.address.to_string(), r.key.server.port, r.forward,
-                 change.up.packets, change.up.bytes, change.up.payload, change.down.packets,
-                 change.down.bytes, change.down.payload, to_string(r.end), change.first, r.peer,
-                 r.id);
-  return line;
-}
-
-FlowLog::~FlowLog() {
+RotatingLog::~RotatingLog() {
   close();
 }
 
-void FlowLog::add(std::string_view line) {
+void RotatingLog::add(std::string_view line) {
   if (waiting() + line.size() > max_waiting) {
     ++stats_.lost;
     return;
@@ -81,12 +44,12 @@ void FlowLog::add(std::string_view line) {
   ++stats_.lines;
 }
 
-void FlowLog::tick(base::Time now, base::WallTime wall) {
+void RotatingLog::tick(base::Time now, base::WallTime wall) {
   if (waiting() == 0 || (now < next_ && waiting() < write_soon)) return;
   flush(now, wall);
 }
 
-void FlowLog::flush(base::Time now, base::WallTime wall) {
+void RotatingLog::flush(base::Time now, base::WallTime wall) {
   next_ = now + write_interval;
   std::size_t written = 0;
   while (waiting() > 0 && written < written_a_tick) {
@@ -104,7 +67,7 @@ void FlowLog::flush(base::Time now, base::WallTime wall) {
   }
 }
 
-bool FlowLog::ready(base::Time now) {
+bool RotatingLog::ready(base::Time now) {
   if (now < retry_) return false;
   if (fd_ >= 0 && now >= check_) {
     check_ = now + check_interval;
@@ -116,7 +79,7 @@ bool FlowLog::ready(base::Time now) {
 }
 
 // Somebody else may have turned or deleted the file.
-bool FlowLog::moved_away() const {
+bool RotatingLog::moved_away() const {
   struct stat by_name {
   }, by_fd{};
   if (::stat(settings_.path.c_str(), &by_name) != 0) return errno == ENOENT;
@@ -124,7 +87,7 @@ bool FlowLog::moved_away() const {
          (by_name.st_ino != by_fd.st_ino || by_name.st_dev != by_fd.st_dev);
 }
 
-bool FlowLog::open() {
+bool RotatingLog::open() {
   // O_NONBLOCK: a FIFO without a reader is an error and not a wait.
   fd_ = ::open(settings_.path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
   if (fd_ < 0) return failed("cannot be opened", errno), false;
@@ -143,7 +106,7 @@ bool FlowLog::open() {
   return true;
 }
 
-void FlowLog::list_old() {
+void RotatingLog::list_old() {
   const fs::path path(settings_.path);
   const std::string prefix = path.filename().string() + ".";
   std::error_code error;
@@ -158,7 +121,7 @@ void FlowLog::list_old() {
   std::ranges::sort(old_, {}, &Old::path);
 }
 
-void FlowLog::close() noexcept {
+void RotatingLog::close() noexcept {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
   in_line_ = false;
@@ -166,7 +129,7 @@ void FlowLog::close() noexcept {
 
 // Whole lines, as many as the file may still take; a line that was begun is always completed. 0:
 // turn the file first.
-std::size_t FlowLog::next_chunk() const {
+std::size_t RotatingLog::next_chunk() const {
   const std::string_view rest = std::string_view(buffer_).substr(begin_);
   const std::size_t first = rest.find('\n') + 1;
   if (in_line_) return first;
@@ -176,7 +139,7 @@ std::size_t FlowLog::next_chunk() const {
   return std::max(first, rest.rfind('\n', most - 1) + 1);
 }
 
-bool FlowLog::write_some(std::size_t size) {
+bool RotatingLog::write_some(std::size_t size) {
   const ssize_t n = ::write(fd_, buffer_.data() + begin_, size);
   if (n <= 0) {
     if (n < 0 && errno == EINTR) return true;
@@ -189,13 +152,13 @@ bool FlowLog::write_some(std::size_t size) {
   in_line_ = buffer_[begin_ + std::size_t(n) - 1] != '\n';
   consume(std::size_t(n));
   if (!trouble_.empty()) {
-    log::info("flow log {}: written again; {} lines were lost", settings_.path, stats_.lost);
+    log::info("{} {}: written again; {} lines were lost", what_, settings_.path, stats_.lost);
     trouble_.clear();
   }
   return true;
 }
 
-void FlowLog::consume(std::size_t size) {
+void RotatingLog::consume(std::size_t size) {
   begin_ += size;
   if (begin_ == buffer_.size())
     buffer_.clear(), begin_ = 0;
@@ -203,7 +166,7 @@ void FlowLog::consume(std::size_t size) {
     buffer_.erase(0, begin_), begin_ = 0;
 }
 
-bool FlowLog::rotate(base::WallTime wall) {
+bool RotatingLog::rotate(base::WallTime wall) {
   close();
   const std::string base = settings_.path + "." + file_stamp(wall);
   std::string name = base;
@@ -216,22 +179,22 @@ bool FlowLog::rotate(base::WallTime wall) {
   return true;
 }
 
-void FlowLog::prune() {
+void RotatingLog::prune() {
   std::uint64_t all = settings_.rotate_at;  // what the file in use may come to
   for (const Old& each : old_) all += each.size;
   while (!old_.empty() && all > settings_.keep) {
     if (::unlink(old_.front().path.c_str()) != 0 && errno != ENOENT)
-      log::warn("flow log {}: cannot be removed: {}", old_.front().path, std::strerror(errno));
+      log::warn("{} {}: cannot be removed: {}", what_, old_.front().path, std::strerror(errno));
     all -= old_.front().size;
     old_.pop_front();
   }
 }
 
-void FlowLog::failed(const std::string& what, int error) {
+void RotatingLog::failed(const std::string& what, int error) {
   const bool said = !trouble_.empty();
-  trouble_ = fmt::format("flow log {} {}: {}", settings_.path, what, std::strerror(error));
+  trouble_ = fmt::format("{} {} {}: {}", what_, settings_.path, what, std::strerror(error));
   if (!said)
-    log::error("{}; flow records wait in memory, at most {} MiB", trouble_, max_waiting >> 20);
+    log::error("{}; its lines wait in memory, at most {} MiB", trouble_, max_waiting >> 20);
 }
 
 }  // namespace culvert::control

@@ -1,41 +1,35 @@
-// FlowLog: flow records as JSON lines in a file that is turned over by size. Writes are gathered;
-// a disk that takes nothing costs lines once the memory for them is full, and both are counted.
-//
-// One line:
-//   time      when it was written down, RFC 3339, UTC
-//   start, end, duration    first and last packet of the flow so far; seconds
-//   peer, group, protocol (tcp, udp, icmp), client, client_port, origin, origin_port
-//   forward   true if it was opened from outside, by a port forward
-//   up_packets, up_bytes, up_payload, down_packets, down_bytes, down_payload
-//             since the flow's last line: the sum over lines is the flow's total
-//   reason    interim (it goes on), finished, idle, forced, lack
-//   first     true in the first line of a flow: their number is the number of flows
-//   id        the same in all lines of a flow, while one server runs
+// RotatingLog: lines in a file that is turned over by size. Writes are gathered; a disk that takes
+// nothing costs lines once the memory for them is full, and both are counted.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/time.hpp"
-#include "control/flow_change.hpp"
-#include "control/settings.hpp"
 
 namespace culvert::control {
 
-std::string flow_line(const FlowChange& change, base::WallTime when);  // with its newline
-
-class FlowLog {
+class RotatingLog {
  public:
+  struct Settings {
+    std::string path;
+    std::uint64_t rotate_at = 64 << 20;  // bytes of one file
+    std::uint64_t keep = 512 << 20;      // bytes of all its files; the oldest go
+  };
   struct Stats {
     std::uint64_t lines = 0, lost = 0, bytes = 0, rotations = 0;  // `bytes`: written
   };
   static constexpr std::size_t max_waiting = 4 << 20;
 
-  explicit FlowLog(FlowLogSettings settings) : settings_(std::move(settings)) {}
-  ~FlowLog();
-  FlowLog(const FlowLog&) = delete;
-  FlowLog& operator=(const FlowLog&) = delete;
+  // `what` is what people call it: "flow log".
+  RotatingLog(std::string what, Settings settings)
+      : what_(std::move(what)), settings_(std::move(settings)) {}
+  ~RotatingLog();
+  RotatingLog(const RotatingLog&) = delete;
+  RotatingLog& operator=(const RotatingLog&) = delete;
 
   void add(std::string_view line);
   // Writes what was gathered, once a second or when there is much. A turned file is called
@@ -65,7 +59,8 @@ class FlowLog {
   void failed(const std::string& what, int error);
   void consume(std::size_t size);
 
-  FlowLogSettings settings_;
+  const std::string what_;
+  const Settings settings_;
   std::string buffer_;
   std::size_t begin_ = 0;  // of what is not written yet
   int fd_ = -1;
