@@ -51,7 +51,7 @@ void print(const std::string& text) {
 namespace {
 
 // Of the design, and not of this version: said so, lest somebody looks for a spelling mistake.
-constexpr std::string_view absent_commands[] = {"dns", "doctor"};
+constexpr std::string_view absent_commands[] = {"doctor"};
 
 // `words` are what follows the command `app`.
 void refuse_unknown_command(CLI::App& app, std::span<const char* const> words) {
@@ -89,6 +89,7 @@ int run_command_line(int argc, const char* const* argv, const RunServer& run) tr
   add_key_commands(app, action);
   add_peer_commands(app, action);
   add_report_commands(app, action);
+  add_dns_commands(app, action);
   add_top_command(app, action);
   add_state_commands(app, action);
   add_version_command(app, action);

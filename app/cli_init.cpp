@@ -145,9 +145,7 @@ void add_init_command(CLI::App& app, Action& action) {
   command->add_option("--listen-port", options->port, "UDP port")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
-  command
-      ->add_option("--dns", options->dns,
-                   "resolvers for clients; left out: 9.9.9.9 and 2620:fe::fe")
+  command->add_option("--dns", options->dns, "resolvers for clients; left out: the server itself")
       ->type_name("ADDRESS")
       ->delimiter(',')
       ->check([](const std::string& text) {

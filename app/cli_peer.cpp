@@ -105,8 +105,7 @@ CLI::App* make(CLI::App& peer, const Command& command, bool named, Action& actio
   made->add_option("--endpoint", options->endpoint,
                    "where the client finds the server; left out: server.endpoint")
       ->type_name("HOST[:PORT]");
-  made->add_option("--dns", options->dns,
-                   "resolvers for the client; left out: 9.9.9.9 and 2620:fe::fe")
+  made->add_option("--dns", options->dns, "resolvers for the client; left out: the server itself")
       ->type_name("ADDRESS,...")
       ->delimiter(',');
   return made;

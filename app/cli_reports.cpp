@@ -138,13 +138,7 @@ int events(const Options& options) {
 
 void add_report_commands(CLI::App& app, Action& action) {
   const auto command = [&](const char* name, const char* help, int (*function)(const Options&)) {
-    auto options = std::make_shared<Options>();
-    CLI::App* made = app.add_subcommand(name, help);
-    add_control_options(*made, *options);
-    made->callback([&action, options, function] {
-      action = [options, function] { return function(*options); };
-    });
-    return std::pair(made, options);
+    return add_control_command(app, name, help, function, action);
   };
   const auto [shown, show_options] =
       command("show", "the server and its peers, in the layout of wg show", show);

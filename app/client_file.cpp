@@ -48,8 +48,7 @@ std::string client_text(const ClientFile& client, const wg::PublicKey& server, s
               : fmt::format("PrivateKey = {}\n", wg::secret_key_text(*client.private_key));
   text += fmt::format("Address = {}\n", fmt::join(addresses, ", "));
   if (!client.dns.empty()) text += fmt::format("DNS = {}\n", fmt::join(client.dns, ", "));
-  text += fmt::format("MTU = {}\n\n[Peer]\nPublicKey = {}\n", mtu,
-                      server.to_string());
+  text += fmt::format("MTU = {}\n\n[Peer]\nPublicKey = {}\n", mtu, server.to_string());
   if (client.preshared_key != nullptr)
     text += fmt::format("PresharedKey = {}\n", wg::secret_key_text(*client.preshared_key));
   text += "AllowedIPs = 0.0.0.0/0, ::/0\n";
@@ -87,8 +86,7 @@ bool is_client_name(const std::string& name) {
 
 std::vector<std::string> default_client_dns(const Config& config) {
   std::vector<std::string> out;
-  for (const Config::Address& own : config.address)
-    out.emplace_back(own.address.is_v4() ? "9.9.9.9" : "2620:fe::fe");
+  for (const Config::Address& own : config.address) out.push_back(own.address.to_string());
   return out;
 }
 

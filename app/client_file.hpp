@@ -28,7 +28,7 @@ std::string client_file_of(const PeerEntry& peer, const Config& config);
 // A name that may be part of a path: letters, digits, '.', '_' and '-', not a dot first.
 bool is_client_name(const std::string& name);
 
-// Resolvers that anyone may use, for clients of a server that has none of its own.
+// The tunnel addresses: DNS is served there, and what filters a client is.
 std::vector<std::string> default_client_dns(const Config& config);
 // This host's address on the way to the internet: the local address of a connected UDP socket. No
 // packet is sent. "127.0.0.1" where there is no way.

@@ -58,16 +58,6 @@ struct ForwardEntry {
   std::string place;
 };
 
-struct DnsList {
-  std::string name, path, url, format = "auto";
-};
-
-struct DnsConfig {
-  std::vector<std::string> upstream;
-  bool intercept = true;
-  std::vector<DnsList> lists;
-};
-
 struct Config {
   Names names = Names::look_up;
   std::string file;                           // what it was read from; "" = environment
@@ -102,7 +92,9 @@ struct Config {
   proxy::Limits limits;
   std::size_t receive_window_max = 16 << 20, send_buffer_max = 16 << 20;
   std::size_t window_budget = 512 << 20;
-  DnsConfig dns;  // parsed and checked; this version does not act on it
+  dns::Settings dns;
+  // dns.policy: what groups, and peers without one, start from.
+  std::shared_ptr<const dns::Policy> dns_policy;
   control::Settings control;
   std::shared_ptr<const control::Calendar> calendar;  // of accounting.time_zone
 

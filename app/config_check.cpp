@@ -22,7 +22,7 @@ class Checker {
     check_peers();
     check_allowed_ips();
     check_forwards();
-    check_dns_lists();
+    check_dns(config_, findings_);
     check_allowances(config_, findings_);
     const proxy::Limits& limits = config_.limits;
     if (limits.new_flows_burst < limits.new_flows_per_second)
@@ -167,26 +167,6 @@ class Checker {
   static bool collide(const base::Endpoint& a, const base::Endpoint& b) {
     return a.port == b.port && a.address.family() == b.address.family() &&
            (a.address == b.address || a.address.is_unspecified() || b.address.is_unspecified());
-  }
-
-  void check_dns_lists() {
-    const auto known = [&](const std::string& name) {
-      return std::any_of(config_.dns.lists.begin(), config_.dns.lists.end(),
-                         [&](const DnsList& list) { return list.name == name; });
-    };
-    for (const auto& [name, group] : config_.groups)
-      for (const std::string& list : group.dns_lists)
-        if (!known(list))
-          error("dns.list",
-                fmt::format("group.{}.dns_lists names \"{}\", expected the name of a [[dns.list]]",
-                            name, list));
-    for (const PeerEntry& peer : config_.peers)
-      for (const std::string& list : peer.policy.dns_lists)
-        if (!known(list) && config_.groups.find(peer.group) == config_.groups.end())
-          findings_.error(peer.place,
-                          fmt::format("peer.dns_lists names \"{}\", expected the name of a "
-                                      "[[dns.list]]",
-                                      list));
   }
 
   const Config& config_;

@@ -16,19 +16,6 @@ namespace {
 
 constexpr std::int64_t hour = 3600, day = 24 * hour, year = 366 * day;
 
-// "https://host:8443/path": what the HTTP client takes.
-bool is_url(std::string_view text) {
-  const bool plain = text.starts_with("http://");
-  if ((!plain && !text.starts_with("https://")) || text.size() > 2000) return false;
-  text.remove_prefix(plain ? 7 : 8);
-  if (!std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; }))
-    return false;
-  const std::string_view host = text.substr(0, text.find_first_of("/?"));
-  const bool port = host.rfind(':') != std::string_view::npos && !host.ends_with(']');
-  return text.find('#') == std::string_view::npos &&
-         is_host_port(port ? std::string(host) : fmt::format("{}:80", host));
-}
-
 void read_zone(TableReader& table, Config& config, Findings& findings) {
   std::string& zone = config.control.accounting.time_zone;
   table.string("time_zone", zone);
@@ -64,14 +51,7 @@ void read_flow_log(Node* node, Config& config, Findings& findings) {
   control::FlowLogSettings& log = config.control.accounting.flow_log;
   TableReader table(node, "accounting.flow_log", findings);
   if (table.string("path", log.path)) log.path = path_of(config, log.path);
-  table.size("rotate_at", log.rotate_at, 64 << 10, std::uint64_t{1} << 40);
-  table.size("keep", log.keep, 64 << 10, std::uint64_t{1} << 50);
-  const Node* const at = table.take(table.has("keep") ? "keep" : "rotate_at");
-  if (at != nullptr && log.keep < log.rotate_at)
-    findings.error(at->place,
-                   fmt::format("accounting.flow_log.keep = {} bytes is less than rotate_at = {}, "
-                               "expected room for one file at least",
-                               log.keep, log.rotate_at));
+  read_log_sizes(table, log.rotate_at, log.keep, findings);
   table.finish();
 }
 
@@ -196,6 +176,29 @@ void read_admission(Node* node, Config& config, Findings& findings) {
 }
 
 }  // namespace
+
+bool is_url(std::string_view text) {
+  const bool plain = text.starts_with("http://");
+  if ((!plain && !text.starts_with("https://")) || text.size() > 2000) return false;
+  text.remove_prefix(plain ? 7 : 8);
+  if (!std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; }))
+    return false;
+  const std::string_view host = text.substr(0, text.find_first_of("/?"));
+  const bool port = host.rfind(':') != std::string_view::npos && !host.ends_with(']');
+  return text.find('#') == std::string_view::npos &&
+         is_host_port(port ? std::string(host) : fmt::format("{}:80", host));
+}
+
+void read_log_sizes(TableReader& table, std::uint64_t& rotate_at, std::uint64_t& keep,
+                    Findings& findings) {
+  table.size("rotate_at", rotate_at, 64 << 10, std::uint64_t{1} << 40);
+  table.size("keep", keep, 64 << 10, std::uint64_t{1} << 50);
+  const Node* const at = table.take(table.has("keep") ? "keep" : "rotate_at");
+  if (at != nullptr && keep < rotate_at)
+    findings.error(at->place, fmt::format("{} = {} bytes is less than rotate_at = {}, "
+                                          "expected room for one file at least",
+                                          table.full("keep"), keep, rotate_at));
+}
 
 std::string read_secret(TableReader& table, const std::string& key, const Config& config,
                         Findings& findings) {

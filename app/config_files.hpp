@@ -10,7 +10,7 @@
 
 namespace culvert::app {
 
-inline constexpr std::size_t largest_config = 16 << 20;
+inline constexpr std::size_t largest_config = 16 << 20, largest_ca_file = 1 << 20;
 
 struct FileText {
   std::string text;

@@ -12,32 +12,6 @@
 namespace culvert::app {
 namespace {
 
-// Keys that mean something to a culvert with a resolver. A user who sets them must not believe that
-// they work.
-constexpr std::string_view unused_policy_keys[] = {"dns_lists"};
-
-void warn_unused(const Node& node, const std::string& key, Findings& findings) {
-  findings.warn(node.place,
-                fmt::format("{} is accepted, but this version does not act on it", key));
-}
-
-void warn_unused_policy(Node& table, const std::string& name, Findings& findings) {
-  for (const std::string_view key : unused_policy_keys)
-    if (const Node* node = table.find(key))
-      warn_unused(*node, fmt::format("{}.{}", name, key), findings);
-}
-
-void warn_unused_keys(Node& root, Findings& findings) {
-  if (Node* dns = root.find("dns"))
-    for (const auto& [key, node] : dns->entries)
-      warn_unused(node, fmt::format("dns.{}", key), findings);
-  if (Node* groups = root.find("group"))
-    for (auto& [name, group] : groups->entries)
-      warn_unused_policy(group, "group." + name, findings);
-  if (Node* peers = root.find("peer"))
-    for (Node& peer : peers->items) warn_unused_policy(peer, "peer", findings);
-}
-
 // Findings in the order of the file, those without a line first.
 void sort_findings(std::vector<Finding>& findings) {
   const auto line = [](const Finding& finding) {
@@ -94,7 +68,6 @@ Loaded finish(Node& root, Source source, const std::vector<Setting>& settings, L
   config->directory = std::filesystem::path(source.file).parent_path().string();
   config->file = std::move(source.file);
   apply_settings(root, settings, findings);
-  warn_unused_keys(root, findings);
   read_config(root, *config, findings);
   Node* server = root.find("server");
   if (!source.needs_address && (server == nullptr || server->find("address") == nullptr))

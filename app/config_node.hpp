@@ -77,6 +77,8 @@ void read_forwards(Node& root, Config& config, Findings& findings);
 void check_config(const Config& config, Findings& findings);
 // Limits and quotas against each other.
 void check_allowances(const Config& config, Findings& findings);
+// Lists that are not there or that nobody uses, upstreams that lead back to this server.
+void check_dns(const Config& config, Findings& findings);
 
 // RFC 8200 section 5: a link of IPv6 carries 1280 bytes.
 inline constexpr std::size_t smallest_mtu6 = 1280;

@@ -86,8 +86,7 @@ void read_worker_limits(TableReader& limits, proxy::Limits& out) {
 }
 
 void read_policy(TableReader& table, Policy& policy, Findings& findings) {
-  if (table.has("dns_lists")) policy.dns_lists.clear();
-  for (const Node& node : table.strings("dns_lists")) policy.dns_lists.push_back(node.text);
+  read_dns_policy(table, "dns_", policy.dns, findings);
   table.boolean("full_cone", policy.full_cone);
   if (Node* node = table.subtable("egress")) {
     TableReader egress(node, table.full("egress"), findings);

@@ -16,8 +16,22 @@ void read_egress_rules(TableReader& egress, proxy::EgressRules& rules);
 // What one client may have; the rest is of the whole server.
 void read_client_limits(TableReader& limits, proxy::Limits& out);
 void read_worker_limits(TableReader& limits, proxy::Limits& out);
-// dns_lists, full_cone, egress, limits
+// dns_*, full_cone, egress, limits
 void read_policy(TableReader& table, Policy& policy, Findings& findings);
+// [dns] as a whole.
+void read_dns(TableReader dns, Config& config, Findings& findings);
+void check_dns_records(const Config& config, Findings& findings);  // of check_dns()
+// The keys of a DNS policy, each with `prefix` ("dns_" in a group or peer, none in [dns]). `policy`
+// is what was inherited; it stays the same object if nothing else is said.
+void read_dns_policy(TableReader& table, const std::string& prefix,
+                     std::shared_ptr<const dns::Policy>& policy, Findings& findings);
+// Resolvers, as dns::UpstreamAddress reads them. They replace what the field had.
+void read_upstreams(TableReader& table, const std::string& key, std::vector<std::string>& field);
+// rotate_at and keep of a log.
+void read_log_sizes(TableReader& table, std::uint64_t& rotate_at, std::uint64_t& keep,
+                    Findings& findings);
+// "https://host:8443/path": what the HTTP client takes.
+bool is_url(std::string_view text);
 // down, up, quota and what belongs to it, expires, hours; of a group (its members are bound each
 // for itself, and a quota may come with them) or of a peer. `policy` and `terms` are what was
 // inherited.

@@ -207,48 +207,11 @@ void read_limits(Node* table, Config& config, Findings& findings) {
   limits.finish();
 }
 
-bool is_upstream(std::string_view text) {
-  const std::size_t scheme_end = text.find("://");
-  const std::string scheme(scheme_end == std::string_view::npos ? "" : text.substr(0, scheme_end));
-  std::string_view rest = scheme.empty() ? text : text.substr(scheme_end + 3);
-  if (scheme == "https") return !rest.empty() && rest.front() != '/';
-  if (!scheme.empty() && scheme != "udp" && scheme != "tcp" && scheme != "tls") return false;
-  rest = rest.substr(0, rest.find('#'));
-  return base::IpAddress::parse(rest) || base::Endpoint::parse(rest) ||
-         (rest.size() > 2 && rest.front() == '[' && rest.back() == ']' &&
-          base::IpAddress::parse(rest.substr(1, rest.size() - 2)));
-}
-
-void read_dns(Node* table, Config& config, Findings& findings) {
-  TableReader dns(table, "dns", findings);
-  for (const Node& node : dns.strings("upstream")) {
-    if (!is_upstream(node.text))
-      dns.wrong("upstream", node,
-                "an address, or tls://ADDRESS#NAME, https://HOST/PATH, udp://, tcp://");
-    config.dns.upstream.push_back(node.text);
-  }
-  dns.boolean("intercept", config.dns.intercept);
-  for (Node* item : dns.tables("list")) {
-    TableReader list(item, "dns.list", findings);
-    DnsList& made = config.dns.lists.emplace_back();
-    const bool named = list.string("name", made.name) && !made.name.empty();
-    const bool path = list.string("path", made.path), url = list.string("url", made.url);
-    list.choice("format", made.format, {"auto", "hosts", "domains", "adblock", "rpz", "dnsmasq"});
-    if (!named)
-      findings.error(item->place, "dns.list.name is missing, expected a name for the list");
-    if (path == url)
-      findings.error(item->place, "dns.list has no source, expected either path or url");
-    made.path = path_of(config, made.path);
-    list.finish();
-  }
-  dns.finish();
-}
-
 }  // namespace
 
 void read_config(Node& root, Config& config, Findings& findings) {
   TableReader whole(&root, "", findings);
-  for (const char* section : {"server", "limits"})
+  for (const char* section : {"server", "limits", "dns"})
     if (Node* table = root.find(section))
       for (const auto& [key, node] : table->entries)
         config.places.emplace(std::string(section) + "." + key, node.place);
@@ -257,7 +220,7 @@ void read_config(Node& root, Config& config, Findings& findings) {
   read_server(whole.take("server"), config, findings);
   read_egress(whole.take("egress"), config, findings);
   read_limits(whole.take("limits"), config, findings);
-  read_dns(whole.take("dns"), config, findings);
+  read_dns(TableReader(whole.take("dns"), "dns", findings), config, findings);
   whole.finish();
   read_control(root, config, findings);
   read_groups(root, config, findings);

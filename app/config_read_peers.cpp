@@ -107,6 +107,7 @@ PeerEntry read_peer(Node& node, const Config& config, Findings& findings) {
   read_peer_endpoint(table, peer, config);
   table.seconds("persistent_keepalive", peer.persistent_keepalive, 0, 65535);
   peer.policy.limits = config.limits;
+  peer.policy.dns = config.dns_policy;
   QuotaTerms terms;
   if (table.string("group", peer.group) && !peer.group.empty()) {
     const auto group = config.groups.find(peer.group);
@@ -137,6 +138,7 @@ void read_groups(Node& root, Config& config, Findings& findings) {
     GroupConfig group;
     group.name = name;
     group.limits = config.limits;
+    group.dns = config.dns_policy;
     read_policy(table, group, findings);
     read_allowance(table, Whose::members, *config.calendar, group, config.quota_terms[name],
                    findings);

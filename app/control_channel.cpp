@@ -38,15 +38,15 @@ void WipedText::drop(std::size_t from_front) noexcept {
   if (begin_ == text_.size()) text_.clear(), begin_ = 0;
 }
 
-std::pair<Descriptor, Descriptor> ControlChannel::make_pair() {
+std::pair<base::FileDescriptor, base::FileDescriptor> ControlChannel::make_pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
     throw std::system_error(errno, std::generic_category(), "socketpair to a worker");
-  return {Descriptor(ends[0]), Descriptor(ends[1])};
+  return {base::FileDescriptor(ends[0]), base::FileDescriptor(ends[1])};
 }
 
 std::shared_ptr<ControlChannel> ControlChannel::start(boost::asio::io_context& io,
-                                                      Descriptor socket, Bounds bounds,
+                                                      base::FileDescriptor socket, Bounds bounds,
                                                       OnLine on_line, OnClosed on_closed) {
   std::shared_ptr<ControlChannel> channel(
       new ControlChannel(io, std::move(socket), bounds, std::move(on_line), std::move(on_closed)));
@@ -54,8 +54,8 @@ std::shared_ptr<ControlChannel> ControlChannel::start(boost::asio::io_context& i
   return channel;
 }
 
-ControlChannel::ControlChannel(boost::asio::io_context& io, Descriptor socket, Bounds bounds,
-                               OnLine on_line, OnClosed on_closed)
+ControlChannel::ControlChannel(boost::asio::io_context& io, base::FileDescriptor socket,
+                               Bounds bounds, OnLine on_line, OnClosed on_closed)
     : socket_(io, socket.release()),
       bounds_(bounds),
       on_line_(std::move(on_line)),

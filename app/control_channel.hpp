@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "app/descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace culvert::app {
 
@@ -49,10 +49,11 @@ class ControlChannel : public std::enable_shared_from_this<ControlChannel> {
   static constexpr Bounds to_supervisor{64 << 20, 1 << 20};
 
   // A connected, non-blocking pair. Throws std::system_error.
-  static std::pair<Descriptor, Descriptor> make_pair();
+  static std::pair<base::FileDescriptor, base::FileDescriptor> make_pair();
   // Starts to read. Handlers are called from the io_context's run, never from here.
-  static std::shared_ptr<ControlChannel> start(boost::asio::io_context& io, Descriptor socket,
-                                               Bounds bounds, OnLine on_line, OnClosed on_closed);
+  static std::shared_ptr<ControlChannel> start(boost::asio::io_context& io,
+                                               base::FileDescriptor socket, Bounds bounds,
+                                               OnLine on_line, OnClosed on_closed);
 
   // `line` ends with a newline. False if it was dropped: the other side has not read for too long.
   bool send(std::string_view line);
@@ -62,8 +63,8 @@ class ControlChannel : public std::enable_shared_from_this<ControlChannel> {
   void close() noexcept;  // no handler is called any more; idempotent
 
  private:
-  ControlChannel(boost::asio::io_context& io, Descriptor socket, Bounds bounds, OnLine on_line,
-                 OnClosed on_closed);
+  ControlChannel(boost::asio::io_context& io, base::FileDescriptor socket, Bounds bounds,
+                 OnLine on_line, OnClosed on_closed);
   void wait_readable();
   void wait_writable();
   void read_some();

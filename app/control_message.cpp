@@ -19,7 +19,8 @@ json path_fields(std::string_view event, std::uint32_t peer, const wg::Path& pat
           {"interface", path.interface}};
 }
 
-// A list, for it is said thousands of times: the numbers in this order, then the two endpoints.
+// A list, for it is said thousands of times: the numbers in this order, then the two endpoints and
+// the domain.
 constexpr std::size_t flow_numbers = 14;
 
 json flow_fields(const FlowRecord& flow) {
@@ -27,7 +28,8 @@ json flow_fields(const FlowRecord& flow) {
                       std::uint64_t(flow.forward), std::uint64_t(flow.key.protocol),
                       std::uint64_t(flow.started), std::uint64_t(flow.last), flow.up.packets,
                       flow.up.bytes, flow.up.payload, flow.down.packets, flow.down.bytes,
-                      flow.down.payload, flow.key.client.to_string(), flow.key.server.to_string()});
+                      flow.down.payload, flow.key.client.to_string(), flow.key.server.to_string(),
+                      std::string(flow.domain())});
 }
 
 struct ToJson {
@@ -74,7 +76,7 @@ bool is_protocol(std::uint64_t number) noexcept {
 }
 
 std::optional<FlowRecord> flow_of(const json& list) {
-  if (!list.is_array() || list.size() != flow_numbers + 2) return std::nullopt;
+  if (!list.is_array() || list.size() != flow_numbers + 3) return std::nullopt;
   std::array<std::uint64_t, flow_numbers> n;
   for (std::size_t i = 0; i < n.size(); ++i) {
     const auto number = number_of(list[i]);
@@ -82,20 +84,23 @@ std::optional<FlowRecord> flow_of(const json& list) {
     n[i] = *number;
   }
   const auto client = endpoint_of(list[flow_numbers]), server = endpoint_of(list[flow_numbers + 1]);
-  if (!client || !server || n[1] > UINT32_MAX || n[2] > std::uint64_t(FlowRecord::End::lack) ||
+  const json& domain = list[flow_numbers + 2];
+  if (!client || !server || !domain.is_string() || n[1] > UINT32_MAX ||
+      n[2] > std::uint64_t(FlowRecord::End::lack) ||
       n[3] > std::uint64_t(FlowRecord::State::closed) || n[4] > 1 || !is_protocol(n[5]) ||
       n[6] > INT64_MAX || n[7] > INT64_MAX)
     return std::nullopt;
-  return FlowRecord{.id = n[0],
-                    .peer = std::uint32_t(n[1]),
-                    .end = FlowRecord::End(n[2]),
-                    .state = FlowRecord::State(n[3]),
-                    .forward = n[4] != 0,
-                    .key = {*client, *server, base::Protocol(n[5])},
-                    .started = std::int64_t(n[6]),
-                    .last = std::int64_t(n[7]),
-                    .up = {n[8], n[9], n[10]},
-                    .down = {n[11], n[12], n[13]}};
+  FlowRecord flow;
+  flow.id = n[0];
+  flow.peer = std::uint32_t(n[1]);
+  flow.end = FlowRecord::End(n[2]);
+  flow.state = FlowRecord::State(n[3]);
+  flow.forward = n[4] != 0;
+  flow.key = {*client, *server, base::Protocol(n[5])};
+  flow.started = std::int64_t(n[6]), flow.last = std::int64_t(n[7]);
+  flow.up = {n[8], n[9], n[10]}, flow.down = {n[11], n[12], n[13]};
+  flow.set_domain(domain.get_ref<const std::string&>());
+  return flow;
 }
 
 std::optional<ControlMessage> parse_answer(const std::string& event, const json& object) {
@@ -135,7 +140,7 @@ bool same(const FlowTraffic& a, const FlowTraffic& b) noexcept {
 bool same(const FlowRecord& a, const FlowRecord& b) noexcept {
   return a.id == b.id && a.peer == b.peer && a.end == b.end && a.state == b.state &&
          a.forward == b.forward && a.key == b.key && a.started == b.started && a.last == b.last &&
-         same(a.up, b.up) && same(a.down, b.down);
+         same(a.up, b.up) && same(a.down, b.down) && a.domain() == b.domain();
 }
 
 }  // namespace

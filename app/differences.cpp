@@ -17,14 +17,18 @@ bool same_shared_rules(const Rules& a, const Rules& b) {
   return same_rules(a ? *a : none, b ? *b : none);
 }
 
+bool same_dns(const Policy& a, const Policy& b) {
+  return a.dns == b.dns || (a.dns && b.dns && *a.dns == *b.dns);
+}
+
 bool same_client_policy(const Policy& a, const Policy& b) {
   return same_shared_rules(a.egress, b.egress) && same_limits(a.limits, b.limits) &&
-         a.full_cone == b.full_cone;
+         a.full_cone == b.full_cone && same_dns(a, b);
 }
 
 bool same_accounts(const Policy& a, const Policy& b) {
   return a.down == b.down && a.up == b.up && a.quota == b.quota && a.expires == b.expires &&
-         a.hours == b.hours && a.dns_lists == b.dns_lists;
+         a.hours == b.hours;
 }
 
 bool same_group(const GroupConfig& a, const GroupConfig& b) {
@@ -42,6 +46,29 @@ bool same_forwards(const std::vector<ForwardEntry>& a, const std::vector<Forward
   return std::ranges::equal(a, b, [](const auto& one, const auto& two) {
     return one.listen == two.listen && one.to == two.to && one.protocol == two.protocol;
   });
+}
+
+void compare_dns(const dns::Settings& was, const dns::Settings& is,
+                 std::vector<std::string>& changed) {
+  const auto same = [&](bool holds, const char* key) {
+    if (!holds) changed.emplace_back(key);
+  };
+  same(was.intercept == is.intercept, "dns.intercept");
+  same(was.pass == is.pass, "dns.pass");
+  same(was.upstream == is.upstream && was.fallback == is.fallback &&
+           was.bootstrap == is.bootstrap && was.system == is.system &&
+           was.encrypted_only == is.encrypted_only && was.ca_file == is.ca_file,
+       "dns.upstream");
+  same(was.routes == is.routes, "dns.route");
+  same(was.records == is.records && was.zone == is.zone, "dns.record");
+  same(was.canary_firefox == is.canary_firefox && was.canary_apple == is.canary_apple &&
+           was.canary_ddr == is.canary_ddr,
+       "dns.canary");
+  same(was.cache == is.cache, "dns.cache");
+  same(was.limits == is.limits, "dns.limits");
+  same(was.log == is.log, "dns.query_log");
+  same(was.lists == is.lists, "dns.list");
+  same(was.policy == is.policy, "dns.policy");
 }
 
 void compare_groups(const Config& was, const Config& is, std::vector<std::string>& changed) {
@@ -62,7 +89,7 @@ PeerDifference difference(const PeerEntry& was, const PeerEntry& is) {
           .allowed_ips = was.allowed_ips != is.allowed_ips,
           .endpoint = is.endpoint && was.endpoint != is.endpoint,
           .keepalive = was.persistent_keepalive != is.persistent_keepalive,
-          .client = !same_client_policy(was.policy, is.policy),
+          .client = was.group != is.group || !same_client_policy(was.policy, is.policy),
           .accounts = was.group != is.group || !same_accounts(was.policy, is.policy)};
 }
 
@@ -82,6 +109,7 @@ SettingsDifference difference(const Config& was, const Config& is) {
   live(was.control.webhooks == is.control.webhooks, "webhook");
   live(was.control.admission == is.control.admission, "admission");
   live(was.control.status_line == is.control.status_line, "server.status_line");
+  compare_dns(was.dns, is.dns, found.live);
   compare_groups(was, is, found.live);
 
   fixed(was.private_key == is.private_key, "server.private_key");
@@ -113,6 +141,8 @@ void take_live_settings(Config& to, Config& from) {
   to.egress = std::move(from.egress);
   to.limits = from.limits;
   to.log_level = from.log_level;
+  to.dns = std::move(from.dns);
+  to.dns_policy = std::move(from.dns_policy);
   to.endpoint = std::move(from.endpoint);
   to.groups = std::move(from.groups);
   control::forget_secrets(to.control);

@@ -12,7 +12,7 @@ namespace culvert::app {
 struct PeerDifference {
   bool name = false, preshared_key = false, allowed_ips = false, endpoint = false,
        keepalive = false;
-  bool client = false;    // egress, limits, full cone: what its worker acts on
+  bool client = false;    // group, egress, limits, full cone, DNS: what its worker acts on
   bool accounts = false;  // rates, quota, expiry, hours, group: what the supervisor acts on
 
   bool any() const noexcept {

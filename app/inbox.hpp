@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "app/descriptor.hpp"
+#include "base/file_descriptor.hpp"
 #include "base/pieces.hpp"
 #include "wg/outbox.hpp"
 
@@ -34,7 +34,7 @@ std::optional<Letter> parse_letter(base::Bytes datagram) noexcept;
 // worker restarts. Throws std::system_error.
 struct Inboxes {
   explicit Inboxes(std::size_t workers);
-  std::vector<Descriptor> read_ends, write_ends;
+  std::vector<base::FileDescriptor> read_ends, write_ends;
 };
 
 // False if the letter was dropped. Never blocks.

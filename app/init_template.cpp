@@ -71,6 +71,31 @@ mtu = 1420                                 # of the tunnel
 # send_buffer_max = "16MiB"
 # window_budget = "512MiB"                 # of all flows together
 
+[dns]
+# Every question of a client to port 53, wherever it was sent, is answered here.
+# upstream = ["tls://9.9.9.9#dns.quad9.net"]   # left out: the resolvers of this host
+# fallback = []                            # asked when those fail
+# encrypted_only = false                   # true: rather no answer than an unencrypted question
+# zone = "culvert.internal"                # NAME.culvert.internal is a peer's address
+# lists = []                               # names of [[dns.list]] that hold for everybody
+# allow = ["example.com"]                  # and all below it, whatever lists say
+# block = ["example.net"]
+# answer = "null"                          # to what is blocked; nxdomain, nodata, refused, drop
+# log = "counts"                           # of questions: off, counts, blocked, full
+# safe_search = false
+# Groups and peers have the same keys with dns_ before them.
+
+# [[dns.list]]
+# name = "ads"
+# url = "https://example.org/ads.txt"      # or path = "lists/ads.txt"
+# format = "auto"                          # hosts, domains, adblock, dnsmasq, rpz, regex, addresses
+# match = "exact"                          # "suffix": plain names stand for all below them
+
+# [dns.query_log]
+# path = ""                                # one JSON object a line for each question; "" = off
+# rotate_at = "64MiB"
+# keep = "256MiB"                          # all files together
+
 # [accounting]
 # time_zone = ""                           # "Europe/Berlin"; "" = the system's
 # database = ""                            # "postgresql://..."; "" = SQLite in state_dir

@@ -30,7 +30,7 @@ TunnelSockets::Group open_group(const base::Endpoint& listen, unsigned workers) 
   TunnelSockets::Group group;
   // Two servers of one user could share a SO_REUSEPORT group and take each other's datagrams;
   // a first socket without the option finds out whether the port is free.
-  Descriptor probe(wg::bind_udp(listen, false));
+  base::FileDescriptor probe(wg::bind_udp(listen, false));
   group.local = local_endpoint(probe.get());
   probe.reset();
   for (unsigned i = 0; i < workers; ++i)
@@ -45,12 +45,12 @@ bool family_is_missing(const std::system_error& error) noexcept {
   return code == EAFNOSUPPORT || code == EADDRNOTAVAIL;
 }
 
-Descriptor open_forward(const ForwardEntry& entry) {
+base::FileDescriptor open_forward(const ForwardEntry& entry) {
   const bool tcp = entry.protocol == base::Protocol::tcp;
   sockaddr_storage address{};
   const socklen_t size = entry.listen.to_sockaddr(address);
-  Descriptor socket(::socket(address.ss_family,
-                             (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  base::FileDescriptor socket(::socket(
+      address.ss_family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   const bool opened =
       socket &&
@@ -80,10 +80,9 @@ TunnelSockets open_tunnel_sockets(const Config& config, unsigned workers) {
 
 TunnelSockets open_tunnel_sockets(const Config& config, const std::vector<base::Endpoint>& all,
                                   unsigned workers) {
-  const bool both_wildcards =
-      all.size() == 2 && std::ranges::all_of(all, [](const auto& listen) {
-        return listen.address.is_unspecified();
-      });
+  const bool both_wildcards = all.size() == 2 && std::ranges::all_of(all, [](const auto& listen) {
+                                return listen.address.is_unspecified();
+                              });
   TunnelSockets opened;
   for (base::Endpoint listen : all) try {
       if (listen.port == 0 && !opened.groups.empty()) listen.port = opened.groups[0].local.port;

@@ -5,17 +5,17 @@
 #include <vector>
 
 #include "app/config.hpp"
-#include "app/descriptor.hpp"
 #include "app/peer_routes.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace culvert::app {
 
 // WireGuard's sockets: for each address one SO_REUSEPORT group with a socket for each worker.
 struct TunnelSockets {
   struct Group {
-    base::Endpoint local;             // as it was bound
-    std::vector<Descriptor> sockets;  // by worker
-    bool steered = false;             // or there is one worker only
+    base::Endpoint local;                       // as it was bound
+    std::vector<base::FileDescriptor> sockets;  // by worker
+    bool steered = false;                       // or there is one worker only
   };
   std::vector<Group> groups;  // at most one of each family
   std::vector<std::string> warnings;
@@ -32,7 +32,7 @@ TunnelSockets open_tunnel_sockets(const Config& config, const std::vector<base::
 
 struct ForwardSocket {
   ForwardEntry entry;
-  Descriptor socket;
+  base::FileDescriptor socket;
   unsigned worker = 0;  // which owns the peer behind entry.to
 };
 

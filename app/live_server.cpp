@@ -20,11 +20,6 @@ namespace {
 // So many routes in one line: a few hundred microseconds of a worker's time.
 constexpr std::size_t routes_a_line = 200;
 
-template <class T, std::size_t Capacity>
-constexpr std::size_t capacity_of(const base::SharedRing<T, Capacity>&) noexcept {
-  return Capacity;
-}
-
 control::ServerInfo server_info(const Runtime& runtime) {
   const Config& config = *runtime.config;
   control::ServerInfo info;
@@ -97,8 +92,9 @@ const Peer& LiveServer::enter(Wanted wanted) {
 const Peer& LiveServer::insert(Wanted wanted, Answers& wait) {
   const Peer& peer = enter(std::move(wanted));
   if (observer_) observer_->on_peer_added(peer);
-  workers_.order(peer.worker, add_order(peer.slot, peer.entry, runtime_.rules), wait.expect());
+  workers_.order(peer.worker, add_order(peer.slot, peer.entry, runtime_.numbers), wait.expect());
   note_routes(peer, true);
+  note_name(peer.entry.name);
   log::info("peer {} added", peer.entry.name);
   return peer;
 }
@@ -107,9 +103,11 @@ bool LiveServer::replace(std::uint32_t slot, PeerEntry entry, Answers& wait) {
   const Peer& peer = *runtime_.registry.at(slot);
   const PeerDifference differs = difference(peer.entry, entry);
   if (differs.allowed_ips) note_routes(peer, false);
+  if (differs.name) note_name(peer.entry.name);
   runtime_.registry.change(slot, std::move(entry));
   const PeerEntry& now = peer.entry;
   if (differs.allowed_ips) note_routes(peer, true);
+  if (differs.name || differs.allowed_ips) note_name(now.name);
   if (differs.accounts) write_controls(runtime_, slot);
 
   ChangePeer order;
@@ -119,7 +117,7 @@ bool LiveServer::replace(std::uint32_t slot, PeerEntry entry, Answers& wait) {
   if (differs.allowed_ips) order.allowed_ips = now.allowed_ips;
   if (differs.endpoint) order.endpoint = now.endpoint;
   if (differs.keepalive) order.persistent_keepalive = now.persistent_keepalive;
-  if (differs.client) order.policy = client_policy(now.policy, runtime_.rules);
+  if (differs.client) order.policy = client_policy(now, runtime_.numbers);
   if (!order.empty()) workers_.order(peer.worker, std::move(order), wait.expect());
   return differs.any();
 }
@@ -130,6 +128,7 @@ void LiveServer::erase(std::uint32_t slot, Answers& wait) {
   const unsigned worker = peer.worker;
   const bool was_up = runtime_.registry.memory(slot).up;
   note_routes(peer, false);
+  note_name(name);
   runtime_.registry.remove(slot);
   workers_.order(worker, RemovePeer{slot},
                  [this, slot, name, was_up, done = wait.expect()](Workers::Answer answer) {
@@ -149,6 +148,11 @@ void LiveServer::note_routes(const Peer& peer, bool added) {
     (added ? routes_.added : routes_.removed).push_back({prefix, {peer.slot, peer.worker}});
 }
 
+void LiveServer::tell_all(Answers& wait) {
+  tell_routes(wait);
+  tell_names(wait);
+}
+
 void LiveServer::tell_routes(Answers& wait) {
   const ChangeRoutes all = std::exchange(routes_, {});
   const auto tell = [&](const std::vector<ChangeRoutes::Route>& routes, auto member) {
@@ -165,11 +169,13 @@ void LiveServer::tell_routes(Answers& wait) {
   tell(all.added, &ChangeRoutes::added);
 }
 
-void LiveServer::forget_unused_rules() {
-  const auto unused = runtime_.rules.prune();
-  if (unused.empty()) return;
-  for (unsigned worker = 0; worker < runtime_.workers; ++worker)
-    workers_.order(worker, ForgetRules{unused}, [](Workers::Answer) {});
+void LiveServer::forget_unused_policies() {
+  const auto rules = runtime_.numbers.egress.prune(), policies = runtime_.numbers.dns.prune();
+  for (unsigned worker = 0; worker < runtime_.workers; ++worker) {
+    if (!rules.empty()) workers_.order(worker, ForgetRules{rules}, [](Workers::Answer) {});
+    if (!policies.empty())
+      workers_.order(worker, ForgetDnsPolicies{policies}, [](Workers::Answer) {});
+  }
 }
 
 // What a worker wrote is taken as a stranger's word: its own peers', or one's that is gone by now.
@@ -178,7 +184,7 @@ void LiveServer::take_records(const std::function<void(const proxy::FlowRecord&)
   for (unsigned worker = 0; worker < runtime_.workers; ++worker) {
     proxy::FlowRing& ring = runtime_.shared.records(worker);
     Record record;
-    for (std::size_t n = 0; n < capacity_of(ring) && ring.pop(record); ++n) {
+    for (std::size_t n = 0; n < proxy::FlowRing::capacity && ring.pop(record); ++n) {
       const Peer* peer = runtime_.registry.at(record.peer);
       if (record.peer >= runtime_.registry.capacity() || (peer && peer->worker != worker) ||
           record.end > Record::End::lack || record.state > Record::State::closed)

@@ -61,6 +61,12 @@ class LiveServer final : public control::Server {
   base::GroupControls& group_controls(std::size_t group) override;
   void take_records(const std::function<void(const proxy::FlowRecord&)>& each) override;
 
+  const dns::Settings& dns_settings() const override { return runtime_.config->dns; }
+  const dns::DnsCounters& dns_counters(unsigned worker) const override;
+  void take_queries(const std::function<void(const dns::QueryRecord&)>& each) override;
+  Promise<> use_rules(base::FileDescriptor table) override;
+  Promise<> flush_dns_cache() override;
+
   Promise<std::string> add_peer(nlohmann::json definition) override;
   Promise<> change_peer(std::string name, nlohmann::json merge_patch) override;
   Promise<> remove_peer(std::string name) override;
@@ -95,8 +101,17 @@ class LiveServer final : public control::Server {
   bool replace(std::uint32_t slot, PeerEntry entry, Answers& wait);
   void erase(std::uint32_t slot, Answers& wait);
   void note_routes(const control::Peer& peer, bool added);
+  void note_name(const std::string& name) { names_.insert(name); }
+  void tell_all(Answers& wait);  // what was noted
   void tell_routes(Answers& wait);
-  void forget_unused_rules();
+  void tell_names(Answers& wait);
+  template <class What>
+  void order_all(const What& what, Answers& wait) {
+    for (unsigned worker = 0; worker < runtime_.workers; ++worker)
+      workers_.order(worker, what, wait.expect());
+  }
+  boost::asio::awaitable<std::string> give_trust();
+  void forget_unused_policies();
 
   std::optional<control::Problem> store(const wg::PublicKey& key, const std::string& name,
                                         const std::string& definition);
@@ -140,6 +155,7 @@ class LiveServer final : public control::Server {
   bool stored_known_ = false;       // the database's peers were read
   unsigned stored_generation_ = 0;  // of the database that has them
   ChangeRoutes routes_;             // to be told
+  std::set<std::string> names_;     // of peers that came, went or moved: likewise
 };
 
 }  // namespace culvert::app

@@ -27,13 +27,13 @@ bool mark(int socket, std::uint32_t value) noexcept {
 
 bool mark(const TunnelSockets& sockets, std::uint32_t value) noexcept {
   for (const auto& group : sockets.groups)
-    for (const Descriptor& socket : group.sockets)
+    for (const base::FileDescriptor& socket : group.sockets)
       if (!mark(socket.get(), value)) return false;
   return true;
 }
 
 std::optional<Problem> try_mark(std::uint32_t value) {
-  const Descriptor trial(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const base::FileDescriptor trial(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (trial && mark(trial.get(), value)) return std::nullopt;
   const auto why = std::error_code(errno, std::generic_category()).message();
   return Problem{403,
@@ -119,7 +119,7 @@ void LiveServer::take_peers(DevicePlan& plan, std::vector<DevicePlan::Kept> kept
   for (DevicePlan::Kept& each : kept)
     if (Peer* peer = runtime_.registry.find(each.key))
       peer->definition = std::move(each.definition);
-  tell_routes(wait);
+  tell_all(wait);
 }
 
 // One after another, so that the others go on meanwhile.
@@ -149,7 +149,7 @@ LiveServer::Promise<> LiveServer::change_device(control::DeviceChange change) {
   take_peers(plan, std::move(kept), *wait);
   std::string error = co_await wait->wait();
   if (restart && error.empty()) error = co_await restart_workers();
-  forget_unused_rules();
+  forget_unused_policies();
   if (!error.empty()) co_return Problem{500, "Not carried out", error, {}};
   co_return Nothing{};
 }

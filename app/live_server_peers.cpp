@@ -77,16 +77,18 @@ LiveServer::Promise<std::string> LiveServer::add_peer(json definition) {
   const Wait wait = Answers::make(io_);
   const std::uint32_t slot =
       insert({std::move(*entry), Source::database, std::move(text)}, *wait).slot;
-  tell_routes(*wait);
+  tell_all(*wait);
   const std::string error = co_await wait->wait();
   if (!error.empty()) {
     const Wait undone = Answers::make(io_);
     erase(slot, *undone);
-    tell_routes(*undone);
+    tell_all(*undone);
     co_await undone->wait();
     unstore(key);
     co_return not_done(error);
   }
+  if (const std::string untrusted = co_await give_trust(); !untrusted.empty())
+    co_return not_done(untrusted);
   events_.publish(EventKind::peer_added, name, "added", said_of(*runtime_.registry.at(slot)));
   co_return name;
 }
@@ -134,9 +136,10 @@ LiveServer::Promise<> LiveServer::change_peer(std::string name, json merge_patch
   const std::uint32_t slot = peer->slot;
   replace(slot, std::move(*entry), *wait);
   runtime_.registry.at(slot)->definition = std::move(text);
-  tell_routes(*wait);
-  const std::string error = co_await wait->wait();
-  forget_unused_rules();
+  tell_all(*wait);
+  std::string error = co_await wait->wait();
+  if (error.empty()) error = co_await give_trust();
+  forget_unused_policies();
   if (!error.empty()) co_return not_done(error);
   log::info("peer {} changed", runtime_.registry.at(slot)->entry.name);
   co_return Nothing{};
@@ -157,9 +160,9 @@ LiveServer::Promise<> LiveServer::remove_peer(std::string name) {
   if (auto failed = unstore(peer->entry.public_key)) co_return *failed;
   const Wait wait = Answers::make(io_);
   erase(peer->slot, *wait);
-  tell_routes(*wait);
+  tell_all(*wait);
   const std::string error = co_await wait->wait();
-  forget_unused_rules();
+  forget_unused_policies();
   if (!error.empty()) co_return not_done(error);
   co_return Nothing{};
 }

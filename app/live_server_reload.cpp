@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "app/host_resolvers.hpp"
 #include "app/live_server.hpp"
 #include "app/service_manager.hpp"
 #include "base/log_level.hpp"
@@ -83,6 +84,7 @@ void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& w
   const bool globals = !same_rules(running.egress, config.egress) ||
                        !same_limits(running.limits, config.limits) ||
                        running.log_level != config.log_level;
+  const bool dns = !(running.dns == config.dns);
   take_live_settings(running, config);
   report.applied = std::move(differs.live);
   report.need_restart = std::move(differs.need_restart);
@@ -94,10 +96,8 @@ void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& w
     runtime_.shared.clear_group(place);
   write_group_controls(runtime_);
   log::set_level(running.log_level);
-  if (!globals) return;
-  for (unsigned worker = 0; worker < runtime_.workers; ++worker)
-    workers_.order(worker, ChangeGlobals{running.limits, running.egress, running.log_level},
-                   wait.expect());
+  if (globals) order_all(ChangeGlobals{running.limits, running.egress, running.log_level}, wait);
+  if (dns) order_all(SetDns{running.dns}, wait);
 }
 
 // What goes, goes first, so that its names and addresses are free.
@@ -139,6 +139,7 @@ LiveServer::Promise<ReloadReport> LiveServer::reload() {
   if (!load_again_) co_return Problem{409, "Nothing to reload", {}, {}};
   Loaded loaded = load_again_();
   if (!loaded.config) co_return refused(loaded.findings);
+  loaded.config->dns.system = host_resolvers();
   std::vector<Wanted> wanted;
   if (auto failed = plan(*loaded.config, wanted)) co_return *failed;
 
@@ -159,9 +160,10 @@ LiveServer::Promise<ReloadReport> LiveServer::reload() {
     report.warnings.push_back(
         fmt::format("peer {} of the state database is inactive: {}", each.stored.name, each.why));
   apply_peers(std::move(wanted), report, *wait);
-  tell_routes(*wait);
-  const std::string error = co_await wait->wait();
-  forget_unused_rules();
+  tell_all(*wait);
+  std::string error = co_await wait->wait();
+  if (error.empty()) error = co_await give_trust();
+  forget_unused_policies();
   if (!error.empty()) co_return Problem{500, "Not carried out everywhere", error, {}};
   log_report(report);
   events_.publish(control::EventKind::reloaded, {}, summary(report));

@@ -141,7 +141,7 @@ boost::asio::awaitable<void> LiveServer::enter_late() {
   const Wait wait = Answers::make(io_);
   for (Wanted& wanted : stored_peers(std::move(stored), std::move(taken)))
     if (!runtime_.registry.full()) insert(std::move(wanted), *wait);
-  tell_routes(*wait);
+  tell_all(*wait);
   const std::string error = co_await wait->wait();
   if (!error.empty()) log::error("peers of the state database: {}", error);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/dns_orders_json.hpp"
 #include "app/message_json.hpp"
 
 namespace culvert::app {
@@ -81,13 +82,18 @@ void put_policy(json& object, const ClientPolicy& policy) {
   object["limits"] = limits_list(policy.limits);
   object["rules"] = policy.rules;
   object["full_cone"] = policy.full_cone;
+  object["dns"] = policy.dns;
+  object["group"] = policy.group;
 }
 
 bool read_policy(const json& object, ClientPolicy& policy) {
   const auto rules = number_of(object, "rules");
   const auto full_cone = flag_of(object, "full_cone");
-  if (!rules || !full_cone) return false;
+  const auto dns = number_of(object, "dns");
+  if (!rules || !full_cone || !dns) return false;
   policy.rules = *rules;
+  policy.dns = *dns;
+  policy.group = text_of(object, "group");
   policy.full_cone = *full_cone;
   return read_limits(object, policy.limits);
 }
@@ -113,6 +119,10 @@ bool read_routes(const json& object, const char* key, std::vector<ChangeRoutes::
 }
 
 struct ToJson {
+  template <class OfDns>
+  json operator()(const OfDns& order) const {
+    return order_json(order);
+  }
   json operator()(const StopWorker&) const { return {{"do", "stop"}}; }
   json operator()(const AddPeer& o) const {
     json object{{"do", "add_peer"},
@@ -275,6 +285,7 @@ What read_what(const json& object, std::optional<wg::PresharedKey>& key) {
     set.number = *number;
     return set;
   }
+  if (auto of_dns = read_dns_order(verb, object)) return of_dns;
   const auto slot = number_of(object, "slot", UINT32_MAX);
   if (!slot) return std::nullopt;
   if (verb == "add_peer") return read_add(object, std::uint32_t(*slot), key);

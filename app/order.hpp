@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/dns_orders.hpp"
 #include "app/peer_routes.hpp"
 #include "base/log.hpp"
 #include "proxy/egress_policy.hpp"
@@ -45,6 +46,8 @@ struct ClientPolicy {
   proxy::Limits limits;     // the per-client ones
   std::uint64_t rules = 0;  // of its own or its group, by number; 0 = none
   bool full_cone = false;
+  std::uint64_t dns = 0;  // its DNS policy, by number; 0 = as one that says nothing
+  std::string group;
 };
 
 struct StopWorker {};
@@ -110,7 +113,8 @@ struct ListFlows {
 
 struct Order {
   using What = std::variant<StopWorker, AddPeer, ChangePeer, RemovePeer, ChangeRoutes, SetRules,
-                            ForgetRules, ChangeGlobals, ListFlows>;
+                            ForgetRules, ChangeGlobals, ListFlows, SetDnsPolicy, ForgetDnsPolicies,
+                            SetDns, SetDnsNames, UseRules, FlushDnsCache>;
   std::uint64_t number = 0;
   What what;
 };

@@ -31,6 +31,12 @@ std::vector<std::string> usage_cells(std::string key, const json& usage) {
           fmt::format("{}", number_of(usage, "denied"))};
 }
 
+// With the name that the client asked for, where it is known.
+std::string server_of(const json& flow) {
+  const std::string server = text_of(flow, "server"), domain = text_of(flow, "domain");
+  return domain.empty() ? server : fmt::format("{} ({})", server, domain);
+}
+
 }  // namespace
 
 std::string flows_text(const json& list, base::WallTime now) {
@@ -44,7 +50,7 @@ std::string flows_text(const json& list, base::WallTime now) {
                       {"UP", true}});
   for (const json& flow : member(list, "flows"))
     table.add({text_of(flow, "peer"), text_of(flow, "protocol"), text_of(flow, "client"),
-               text_of(flow, "server"), text_of(flow, "state"), age(flow, now),
+               server_of(flow), text_of(flow, "state"), age(flow, now),
                human::bytes(number_of(member(flow, "down"), "bytes")),
                human::bytes(number_of(member(flow, "up"), "bytes"))});
   const bool more = member(list, "truncated") == json(true);

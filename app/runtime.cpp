@@ -6,7 +6,11 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "app/config_files.hpp"
+#include "app/host_resolvers.hpp"
 #include "app/sandbox.hpp"
+#include "base/log.hpp"
+#include "dns/upstreams.hpp"
 #include "wg/aead.hpp"
 #include "wg/crypto.hpp"
 
@@ -35,6 +39,7 @@ void prepare_keys(Config& config) {
 std::unique_ptr<Config> prepare(std::unique_ptr<Config> config) {
   harden_process();
   prepare_keys(*config);
+  config->dns.system = host_resolvers();
   if (config->groups.size() > SharedState::group_capacity)
     throw std::runtime_error("there are " + std::to_string(config->groups.size()) +
                              " groups, expected at most " +
@@ -49,6 +54,38 @@ PeerRoutes routes_of(const Config& config, unsigned workers) {
     for (const base::Prefix& prefix : peer.allowed_ips)
       routes.add(prefix, {0, wg::owner_of(peer.public_key, workers)});
   return routes;
+}
+
+bool is_encrypted(const std::string& upstream) {
+  const auto address = dns::UpstreamAddress::parse(upstream);
+  return address && address->encrypted();
+}
+
+bool any_encrypted(const std::vector<std::string>& upstreams) {
+  return std::ranges::any_of(upstreams, is_encrypted);
+}
+
+bool needs_trust(const Runtime& runtime) {
+  const Config& config = *runtime.config;
+  const auto of_route = [](const dns::Route& route) { return any_encrypted(route.upstream); };
+  const auto of_policy = [](const control::Policy& policy) {
+    return policy.dns && any_encrypted(policy.dns->upstream);
+  };
+  return any_encrypted(config.dns.upstream) || any_encrypted(config.dns.fallback) ||
+         any_encrypted(config.dns.policy.upstream) ||
+         std::ranges::any_of(config.dns.routes, of_route) ||
+         std::ranges::any_of(config.groups,
+                             [&](const auto& group) { return of_policy(group.second); }) ||
+         std::ranges::any_of(runtime.registry.peers(), [&](const control::Peer* peer) {
+           return of_policy(peer->entry.policy);
+         });
+}
+
+std::string extra_authorities(const std::string& path) {
+  if (path.empty()) return {};
+  const auto file = read_file(path, largest_ca_file);
+  if (!file) throw std::runtime_error("dns.ca_file: " + file.error());
+  return file->text;
 }
 
 }  // namespace
@@ -79,6 +116,18 @@ void write_group_controls(Runtime& runtime) {
     controls.up.set(groups[i].total_up);
     controls.down.set(groups[i].total_down);
   }
+}
+
+bool load_trust(Runtime& runtime) try {
+  if (!needs_trust(runtime)) return false;
+  std::string extra = extra_authorities(runtime.config->dns.ca_file);
+  if (runtime.trust && extra == runtime.trust_extra) return false;
+  runtime.trust = std::make_unique<dns::TrustStore>(extra);
+  runtime.trust_extra = std::move(extra);
+  return true;
+} catch (const std::exception& error) {
+  base::log::error("upstreams over TLS cannot be asked: {}", error.what());
+  return false;
 }
 
 void forget_secrets(Runtime& runtime) noexcept {

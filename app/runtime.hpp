@@ -10,9 +10,11 @@
 #include "app/group_places.hpp"
 #include "app/inbox.hpp"
 #include "app/listeners.hpp"
+#include "app/policy_numbers.hpp"
 #include "app/registry.hpp"
-#include "app/rule_numbers.hpp"
 #include "app/shared_state.hpp"
+#include "base/file_descriptor.hpp"
+#include "dns/trust.hpp"
 
 namespace culvert::app {
 
@@ -26,10 +28,13 @@ struct Runtime {
   SharedState shared;
   Registry registry;
   GroupPlaces groups;
-  RuleNumbers rules;
+  PolicyNumbers numbers;
   TunnelSockets sockets;
   std::vector<ForwardSocket> forwards;
   Inboxes inboxes;
+  base::FileDescriptor rule_table;  // what the workers filter by (dns::RuleTable); none = no lists
+  std::unique_ptr<dns::TrustStore> trust;  // null while no upstream speaks TLS
+  std::string trust_extra;                 // what dns.ca_file held when it was read
   std::function<void()> in_worker;  // runs first in a worker's process: wipes what it need not know
 };
 
@@ -37,6 +42,12 @@ struct Runtime {
 // well. Quotas and stops are the ledger's to write.
 void write_controls(Runtime& runtime, std::uint32_t slot);
 void write_group_controls(Runtime& runtime);
+
+// The certificate authorities, once an upstream is configured that needs them: reading them takes
+// longer than the rest of a start. True if they were read now, for the first time or because
+// dns.ca_file says something else; a failure is told to the log, and
+// TLS upstreams fail.
+bool load_trust(Runtime& runtime);
 
 // In a child process that is no worker: the tunnel's keys.
 void forget_secrets(Runtime& runtime) noexcept;

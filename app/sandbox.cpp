@@ -1,5 +1,6 @@
 #include "app/sandbox.hpp"
 
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <netinet/in.h>
 #include <seccomp.h>
@@ -17,7 +18,7 @@
 #include <memory>
 #include <system_error>
 
-#include "app/descriptor.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace culvert::app {
 namespace {
@@ -54,7 +55,8 @@ std::string restrict_by_landlock() {
       int(::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION));
   if (abi < 1) return refused();
   const LandlockRuleset wanted = landlock_ruleset(abi);
-  const Descriptor ruleset(int(::syscall(SYS_landlock_create_ruleset, &wanted, sizeof wanted, 0)));
+  const base::FileDescriptor ruleset(
+      int(::syscall(SYS_landlock_create_ruleset, &wanted, sizeof wanted, 0)));
   if (!ruleset) return refused();
   if (abi >= 4) {
     // Port 0 stands for "any free one", which a socket with a chosen source address binds.
@@ -70,7 +72,7 @@ constexpr int allowed_calls[] = {
     // bytes of descriptors that are open already
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvfrom),
     SCMP_SYS(sendto), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg),
-    SCMP_SYS(close), SCMP_SYS(fcntl),
+    SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat),
     // sockets; socket() itself is allowed by its arguments
     SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(shutdown),
     SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
@@ -134,6 +136,8 @@ void restrict_by_seccomp() {
     filter.allow(call, SCMP_A2_64(SCMP_CMP_MASKED_EQ, std::uint64_t(PROT_EXEC), 0u));
   for (const unsigned long request : {FIONREAD, FIONBIO, TIOCOUTQ})
     filter.allow(SCMP_SYS(ioctl), SCMP_A1_32(SCMP_CMP_EQ, std::uint32_t(request)));
+  // fstat(2) as the C library calls it: the size of a rule table that was handed in.
+  filter.allow(SCMP_SYS(newfstatat), SCMP_A3_32(SCMP_CMP_EQ, std::uint32_t(AT_EMPTY_PATH)));
   // Reading a limit, never setting one.
   filter.allow(SCMP_SYS(prlimit64), SCMP_A2_64(SCMP_CMP_EQ, 0u));
   filter.load();

@@ -46,6 +46,16 @@ proxy::FlowRing& SharedState::records(std::size_t worker) noexcept {
   return workers_[worker].records;
 }
 
+dns::DnsCounters& SharedState::dns(std::size_t worker) noexcept {
+  BASE_ASSERT(worker < workers_.size());
+  return workers_[worker].dns;
+}
+
+dns::QueryRing& SharedState::queries(std::size_t worker) noexcept {
+  BASE_ASSERT(worker < workers_.size());
+  return workers_[worker].queries;
+}
+
 base::PeerCounters& SharedState::peer(std::size_t slot) noexcept {
   BASE_ASSERT(slot < peers_.size());
   return peers_[slot].counters;
@@ -70,6 +80,14 @@ void reset_gauges(base::WorkerCounters& counters) noexcept {
   for (base::Counter* gauge : {&counters.dialling, &counters.tcp_open, &counters.udp_open,
                                &counters.echo_open, &counters.packets_in_use})
     gauge->set(0);
+}
+
+void reset_gauges(dns::DnsCounters& counters) noexcept {
+  for (base::Counter* gauge :
+       {&counters.in_flight, &counters.cache_entries, &counters.cache_bytes, &counters.tcp_open,
+        &counters.table_generation, &counters.table_rules})
+    gauge->set(0);
+  for (dns::UpstreamCounters& upstream : counters.upstreams) upstream.resting.set(0);
 }
 
 void reset_gauges(base::PeerCounters& counters) noexcept {

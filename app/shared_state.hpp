@@ -1,6 +1,6 @@
 // SharedState: memory that the supervisor maps before it forks, so that a worker's death loses
 // nothing in it: the counters that workers write, the controls that the supervisor writes, and the
-// ring of flow records from each worker.
+// rings of flow records and of DNS questions from each worker.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 
 #include "base/controls.hpp"
 #include "base/counters.hpp"
+#include "dns/counters.hpp"
+#include "dns/query_record.hpp"
 #include "proxy/flow_record.hpp"
 
 namespace culvert::app {
@@ -23,6 +25,8 @@ class SharedState {
 
   base::WorkerCounters& worker(std::size_t index) noexcept;
   proxy::FlowRing& records(std::size_t worker) noexcept;
+  dns::DnsCounters& dns(std::size_t worker) noexcept;
+  dns::QueryRing& queries(std::size_t worker) noexcept;
   base::PeerCounters& peer(std::size_t slot) noexcept;
   base::PeerControls& controls(std::size_t slot) noexcept;
   std::span<base::GroupControls> groups() noexcept {
@@ -40,6 +44,8 @@ class SharedState {
   struct alignas(64) WorkerSlot {
     base::WorkerCounters counters;
     alignas(64) proxy::FlowRing records;
+    alignas(64) dns::DnsCounters dns;
+    alignas(64) dns::QueryRing queries;
   };
   struct alignas(64) PeerSlot {
     base::PeerCounters counters;
@@ -56,5 +62,6 @@ class SharedState {
 // What is open now is gone with the worker that had it open; sums stay.
 void reset_gauges(base::WorkerCounters& counters) noexcept;
 void reset_gauges(base::PeerCounters& counters) noexcept;
+void reset_gauges(dns::DnsCounters& counters) noexcept;
 
 }  // namespace culvert::app

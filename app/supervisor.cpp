@@ -109,6 +109,7 @@ void Supervisor::make_plane() {
                 .uapi_directory = config.uapi_dir,
                 .interface = config.interface},
       .max_peers = runtime_.registry.capacity(),
+      .state_dir = config.state_dir,
       .client_file =
           [this](const control::Peer& peer) {
             return client_file_of(peer.entry, *runtime_.config);

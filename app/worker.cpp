@@ -2,6 +2,7 @@
 //
 //   UdpSocket -> Device::receive -> on_packet -> Proxy::input -> host sockets
 //   host sockets -> Proxy -> its output -> Device::send -> UdpSocket
+//   port 53 -> Proxy -> WorkerDns' resolver -> Proxy -> its output
 //
 // Beside that way: a packet from client to client leaves at on_packet (overlay), and an initiation
 // for another worker's peer leaves at on_misrouted; both may come in by the inbox.
@@ -20,6 +21,7 @@
 #include "app/overlay.hpp"
 #include "app/peer_reports.hpp"
 #include "app/sandbox.hpp"
+#include "app/worker_dns.hpp"
 #include "app/worker_orders.hpp"
 #include "base/log.hpp"
 #include "proxy/proxy.hpp"
@@ -102,7 +104,7 @@ class Worker final : wg::Device::Events {
  public:
   explicit Worker(WorkerStart& start);
   ~Worker() override;
-  void run(Descriptor control);
+  void run(base::FileDescriptor control);
 
  private:
   void add_peers();
@@ -127,6 +129,7 @@ class Worker final : wg::Device::Events {
   wg::UdpSocket udp_;
   wg::Device device_;
   std::optional<proxy::Proxy> proxy_;
+  std::optional<WorkerDns> dns_;
   std::optional<Overlay> overlay_;
   PeerReports reports_;
   std::optional<WorkerPeers> peers_;
@@ -158,9 +161,16 @@ Worker::Worker(WorkerStart& start)
       counters_);
   if (runtime_.config->overlay)
     overlay_.emplace(runtime_.registry.routes(), own_addresses(*runtime_.config));
-  peers_.emplace(runtime_.shared, runtime_.rules, device_, *proxy_, reports_);
-  orders_.emplace(WorkerOrders::Parts{runtime_.workers, *peers_, *proxy_, runtime_.rules,
-                                      runtime_.registry.routes(), [this] { loop_.stop(); }});
+  dns_.emplace(WorkerDns::Parts{.index = index_,
+                                .runtime = runtime_,
+                                .loop = loop_,
+                                .random = random_,
+                                .proxy = *proxy_,
+                                .tables = std::move(start.tables)});
+  peers_.emplace(runtime_.shared, runtime_.numbers.egress, device_, *proxy_, *dns_, reports_);
+  orders_.emplace(WorkerOrders::Parts{runtime_.workers, *peers_, *proxy_, *dns_,
+                                      runtime_.numbers.egress, runtime_.registry.routes(),
+                                      [this] { loop_.stop(); }});
   add_peers();
   add_forwards();
   listen();
@@ -168,6 +178,7 @@ Worker::Worker(WorkerStart& start)
 }
 
 Worker::~Worker() {
+  dns_.reset();    // its sockets are waited for by the proxy
   proxy_.reset();  // resets the clients' connections: they leave before the keys do
   udp_.flush();
 }
@@ -176,7 +187,7 @@ void Worker::add_peers() {
   Registry& registry = runtime_.registry;
   for (const control::Peer* each : registry.peers()) {
     PeerEntry& entry = registry.at(each->slot)->entry;
-    AddPeer order = add_order(each->slot, entry, runtime_.rules);
+    AddPeer order = add_order(each->slot, entry, runtime_.numbers);
     entry.preshared_key.clear();
     if (each->worker != index_) continue;  // what belongs to another's peer is not ours to know
     if (const std::string error = peers_->add(std::move(order), loop_.now()); !error.empty())
@@ -208,7 +219,7 @@ void Worker::listen() {
   });
 }
 
-void Worker::run(Descriptor control) {
+void Worker::run(base::FileDescriptor control) {
   control_ = ControlChannel::start(
       loop_.io(), std::move(control), ControlChannel::to_supervisor,
       [this](std::string& line) { return orders_->accept(line), true; }, [this] { loop_.stop(); });
@@ -223,6 +234,7 @@ base::Time Worker::end_turn() {
   const bool more_orders = orders_->run(now);
   if (device_.next_deadline() <= now) device_.tick(now);
   if (proxy_->next_deadline() <= now) proxy_->tick(now);
+  if (dns_->resolver().next_deadline() <= now) dns_->resolver().tick(now);
   proxy_->flush(now);
   udp_.flush();
   reports_.flush(report_, now);
@@ -232,7 +244,8 @@ base::Time Worker::end_turn() {
     next_trim_ = now + trim_interval;
   }
   if (more_orders) return now;
-  return std::min({device_.next_deadline(), proxy_->next_deadline(), reports_.next_deadline()});
+  return std::min({device_.next_deadline(), proxy_->next_deadline(),
+                   dns_->resolver().next_deadline(), reports_.next_deadline()});
 }
 
 void Worker::on_packet(wg::PeerId peer, base::Packet packet) noexcept {

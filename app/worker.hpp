@@ -2,15 +2,16 @@
 // the sockets of their flows. The supervisor forks it; it never returns to the supervisor's code.
 #pragma once
 
-#include "app/descriptor.hpp"
 #include "app/runtime.hpp"
+#include "base/file_descriptor.hpp"
 
 namespace culvert::app {
 
 struct WorkerStart {
   unsigned index = 0;
   Runtime& runtime;  // the memory it was forked with, its own copy: keys are moved out of it
-  Descriptor control;
+  base::FileDescriptor control;
+  base::FileDescriptor tables;  // where rule tables arrive
 };
 
 // Until it is told to stop or the supervisor is gone; returns the exit code of the process. If it

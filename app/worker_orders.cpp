@@ -51,6 +51,7 @@ std::string WorkerOrders::carry_out(Order& order, base::Time now) {
     return parts_.peers.change(std::move(*change), now);
   if (const auto* remove = std::get_if<RemovePeer>(&order.what))
     return parts_.peers.remove(remove->slot);
+  if (auto done = parts_.dns.carry_out(order.what)) return *done;
   if (const auto* change = std::get_if<ChangeRoutes>(&order.what)) {
     for (const auto& [prefix, to] : change->removed) parts_.routes.remove(prefix, to.peer);
     for (const auto& [prefix, to] : change->added) parts_.routes.add(prefix, to);

@@ -10,6 +10,7 @@
 #include "app/control_channel.hpp"
 #include "app/control_message.hpp"
 #include "app/order.hpp"
+#include "app/worker_dns.hpp"
 #include "app/worker_peers.hpp"
 
 namespace culvert::app {
@@ -20,6 +21,7 @@ class WorkerOrders {
     unsigned workers;
     WorkerPeers& peers;
     proxy::Proxy& proxy;
+    WorkerDns& dns;
     RuleNumbers& rules;
     PeerRoutes& routes;
     std::function<void()> stop;

@@ -4,11 +4,16 @@
 
 namespace culvert::app {
 
-ClientPolicy client_policy(const control::Policy& policy, RuleNumbers& rules) {
-  return {policy.limits, rules.number_of(policy.egress), policy.full_cone};
+ClientPolicy client_policy(const control::PeerEntry& entry, PolicyNumbers& numbers) {
+  const control::Policy& policy = entry.policy;
+  return {.limits = policy.limits,
+          .rules = numbers.egress.number_of(policy.egress),
+          .full_cone = policy.full_cone,
+          .dns = numbers.dns.number_of(policy.dns),
+          .group = entry.group};
 }
 
-AddPeer add_order(std::uint32_t slot, const control::PeerEntry& entry, RuleNumbers& rules) {
+AddPeer add_order(std::uint32_t slot, const control::PeerEntry& entry, PolicyNumbers& numbers) {
   return {.slot = slot,
           .name = entry.name,
           .public_key = entry.public_key,
@@ -16,7 +21,7 @@ AddPeer add_order(std::uint32_t slot, const control::PeerEntry& entry, RuleNumbe
           .allowed_ips = entry.allowed_ips,
           .endpoint = entry.endpoint,
           .persistent_keepalive = entry.persistent_keepalive,
-          .policy = client_policy(entry.policy, rules)};
+          .policy = client_policy(entry, numbers)};
 }
 
 std::string WorkerPeers::add(AddPeer order, base::Time now) {
@@ -32,13 +37,16 @@ std::string WorkerPeers::add(AddPeer order, base::Time now) {
                                     .persistent_keepalive = order.persistent_keepalive},
                                    counters, now);
   if (!id) return id.error();
+  dns::Client& asker =
+      dns_.add(order.slot, order.name, order.policy, order.allowed_ips, counters, now);
   proxy::Client& client = proxy_.add_client({.name = std::move(order.name),
                                              .addresses = std::move(order.allowed_ips),
                                              .limits = order.policy.limits,
                                              .egress = rules_.find(order.policy.rules),
                                              .full_cone = order.policy.full_cone,
                                              .slot = order.slot,
-                                             .controls = &shared_.controls(order.slot)},
+                                             .controls = &shared_.controls(order.slot),
+                                             .dns = &asker},
                                             counters, now);
   peers_.emplace(order.slot, Peer{*id, &client});
   slots_.emplace(id->value, order.slot);
@@ -81,6 +89,9 @@ void WorkerPeers::change_routes(Peer& peer, const std::vector<base::Prefix>& now
 }
 
 void WorkerPeers::change_client(Peer& peer, ChangePeer& order) {
+  dns_.change(*peer.client->config.dns, order.name ? &*order.name : nullptr,
+              order.policy ? &*order.policy : nullptr,
+              order.allowed_ips ? &*order.allowed_ips : nullptr);
   proxy::ClientConfig config = peer.client->config;
   if (order.name) config.name = std::move(*order.name);
   if (order.allowed_ips) config.addresses = std::move(*order.allowed_ips);
@@ -96,7 +107,9 @@ std::string WorkerPeers::remove(std::uint32_t slot) noexcept {
   const auto found = peers_.find(slot);
   if (found == peers_.end()) return "nobody has slot " + std::to_string(slot);
   const Peer peer = found->second;
+  dns::Client& asker = *peer.client->config.dns;
   proxy_.remove_client(*peer.client);  // its resets leave under the keys
+  dns_.resolver().remove_client(asker);
   device_.remove_peer(peer.id);
   reports_.forget(slot);
   slots_.erase(peer.id.value);

@@ -1,7 +1,7 @@
-// WorkerPeers: the peers that one worker owns. A peer is three things there: a peer of the
-// WireGuard device, a client of the proxy, and a slot in the shared memory; this class keeps them
-// together when peers come, change and go. The worker calls it at start and for the supervisor's
-// orders.
+// WorkerPeers: the peers that one worker owns. A peer is four things there: a peer of the
+// WireGuard device, a client of the proxy, one of the resolver, and a slot in the shared memory;
+// this class keeps them together when peers come, change and go. The worker calls it at start and
+// for the supervisor's orders.
 #pragma once
 
 #include <string>
@@ -9,9 +9,10 @@
 
 #include "app/order.hpp"
 #include "app/peer_reports.hpp"
+#include "app/policy_numbers.hpp"
 #include "app/registry.hpp"
-#include "app/rule_numbers.hpp"
 #include "app/shared_state.hpp"
+#include "app/worker_dns.hpp"
 #include "proxy/proxy.hpp"
 #include "wg/device.hpp"
 
@@ -20,8 +21,13 @@ namespace culvert::app {
 class WorkerPeers {
  public:
   WorkerPeers(SharedState& shared, const RuleNumbers& rules, wg::Device& device,
-              proxy::Proxy& proxy, PeerReports& reports)
-      : shared_(shared), rules_(rules), device_(device), proxy_(proxy), reports_(reports) {}
+              proxy::Proxy& proxy, WorkerDns& dns, PeerReports& reports)
+      : shared_(shared),
+        rules_(rules),
+        device_(device),
+        proxy_(proxy),
+        dns_(dns),
+        reports_(reports) {}
 
   // Each returns why it could not be done; empty if it was. A failed order changed nothing.
   std::string add(AddPeer order, base::Time now);
@@ -37,7 +43,7 @@ class WorkerPeers {
  private:
   struct Peer {
     wg::PeerId id;
-    proxy::Client* client;
+    proxy::Client* client;  // and in it the resolver's
   };
   void change_client(Peer& peer, ChangePeer& order);
   void change_routes(Peer& peer, const std::vector<base::Prefix>& now_held);
@@ -46,13 +52,14 @@ class WorkerPeers {
   const RuleNumbers& rules_;
   wg::Device& device_;
   proxy::Proxy& proxy_;
+  WorkerDns& dns_;
   PeerReports& reports_;
   std::unordered_map<std::uint32_t, Peer> peers_;           // by slot
   std::unordered_map<std::uint32_t, std::uint32_t> slots_;  // by PeerId
 };
 
 // What a worker is told of a peer that it gets.
-AddPeer add_order(std::uint32_t slot, const control::PeerEntry& entry, RuleNumbers& rules);
-ClientPolicy client_policy(const control::Policy& policy, RuleNumbers& rules);
+AddPeer add_order(std::uint32_t slot, const control::PeerEntry& entry, PolicyNumbers& numbers);
+ClientPolicy client_policy(const control::PeerEntry& entry, PolicyNumbers& numbers);
 
 }  // namespace culvert::app

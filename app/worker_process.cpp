@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "app/table_socket.hpp"
 #include "base/log.hpp"
 
 namespace culvert::app {
@@ -19,9 +20,15 @@ namespace {
 
 std::vector<int> descriptors_of(const WorkerStart& start) {
   const Runtime& runtime = start.runtime;
-  std::vector<int> kept{0, 1, 2, start.control.get(), runtime.inboxes.read_ends[start.index].get()};
+  std::vector<int> kept{0,
+                        1,
+                        2,
+                        start.control.get(),
+                        start.tables.get(),
+                        runtime.inboxes.read_ends[start.index].get()};
+  if (runtime.rule_table) kept.push_back(runtime.rule_table.get());
   for (const auto& group : runtime.sockets.groups) kept.push_back(group.sockets[start.index].get());
-  for (const Descriptor& inbox : runtime.inboxes.write_ends) kept.push_back(inbox.get());
+  for (const base::FileDescriptor& inbox : runtime.inboxes.write_ends) kept.push_back(inbox.get());
   for (const ForwardSocket& forward : runtime.forwards)
     if (forward.worker == start.index) kept.push_back(forward.socket.get());
   return kept;
@@ -79,12 +86,15 @@ std::string in_words(int status) {
 void WorkerProcess::start(WorkerStart start) {
   auto [ours, theirs] = ControlChannel::make_pair();
   start.control = std::move(theirs);
+  auto [sending, receiving] = make_table_sockets();
+  start.tables = std::move(receiving);
   index_ = start.index;
   const pid_t supervisor = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid == 0) become_worker(std::move(start), supervisor);
   pid_ = pid;
+  tables_ = std::move(sending);
   channel_ = ControlChannel::start(
       io_, std::move(ours), ControlChannel::to_worker,
       [this](std::string& line) {
@@ -93,6 +103,10 @@ void WorkerProcess::start(WorkerStart start) {
         return message.has_value();
       },
       [this] { on_channel_closed(); });
+}
+
+bool WorkerProcess::send_table(int table) noexcept {
+  return app::send_table(tables_.get(), table);
 }
 
 bool WorkerProcess::send(const Order& order) {

@@ -30,11 +30,12 @@ class WorkerProcess {
   WorkerProcess(boost::asio::io_context& io, Events& events)
       : io_(io), events_(events), grace_(io) {}
 
-  // Forks. `start` without its control socket, which is made here. Throws std::system_error.
+  // Forks. `start` without its sockets to us, which are made here. Throws std::system_error.
   void start(WorkerStart start);
   bool running() const noexcept { return pid_ > 0 || channel_; }
   pid_t pid() const noexcept { return pid_; }
   // False if it cannot be told any more.
+  bool send_table(int table) noexcept;
   bool send(const Order& order);
   void stop();           // asks
   void kill() noexcept;  // does not ask
@@ -51,6 +52,7 @@ class WorkerProcess {
   unsigned index_ = 0;
   pid_t pid_ = -1;
   std::shared_ptr<ControlChannel> channel_;
+  base::FileDescriptor tables_;
   std::string how_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "app/worker_peers.hpp"
 #include "base/log.hpp"
 #include "wg/aead.hpp"
 
@@ -41,9 +42,11 @@ void Workers::start_worker(unsigned index) {
   slot.ready = slot.asked = false;
   // Both sides number from here.
   for (const control::Peer* peer : runtime_.registry.peers())
-    runtime_.rules.number_of(peer->entry.policy.egress);
-  slot.rules_known = runtime_.rules.last();
-  slot.process.start({.index = index, .runtime = runtime_, .control = {}});
+    client_policy(peer->entry, runtime_.numbers);
+  slot.rules_known = runtime_.numbers.egress.last();
+  slot.dns_policies_known = runtime_.numbers.dns.last();
+  load_trust(runtime_);
+  slot.process.start({.index = index, .runtime = runtime_, .control = {}, .tables = {}});
 }
 
 void Workers::order(unsigned worker, Order::What what, OnAnswer on_answer) {
@@ -55,16 +58,24 @@ void Workers::order(unsigned worker, Order::What what, OnAnswer on_answer) {
   const std::uint64_t number = ++last_order_;
   slot.pending.emplace(number, Pending{std::move(on_answer), {}});
   if (slot.asked) return;  // it is done when this one has ended
-  tell_new_rules(slot);
+  tell_new_policies(slot);
   // One that reads nothing any more while so much waits for it has hung: the next one knows all.
-  if (!slot.process.send({number, std::move(what)})) slot.process.kill();
+  const auto* use = std::get_if<UseRules>(&what);
+  const bool has_table = !use || !use->any || slot.process.send_table(runtime_.rule_table.get());
+  if (!has_table || !slot.process.send({number, std::move(what)})) slot.process.kill();
 }
 
-void Workers::tell_new_rules(Slot& slot) {
-  while (slot.rules_known < runtime_.rules.last()) {
+void Workers::tell_new_policies(Slot& slot) {
+  const PolicyNumbers& numbers = runtime_.numbers;
+  while (slot.rules_known < numbers.egress.last()) {
     const std::uint64_t number = ++slot.rules_known;
-    const auto rules = runtime_.rules.find(number);
+    const auto rules = numbers.egress.find(number);
     if (rules) slot.process.send({++last_order_, SetRules{number, *rules}});
+  }
+  while (slot.dns_policies_known < numbers.dns.last()) {
+    const std::uint64_t number = ++slot.dns_policies_known;
+    const auto policy = numbers.dns.find(number);
+    if (policy) slot.process.send({++last_order_, SetDnsPolicy{number, *policy}});
   }
 }
 

@@ -72,14 +72,14 @@ class Workers final : WorkerProcess::Events {
     bool ready = false;      // this process
     bool was_ready = false;  // any before it
     bool asked = false;      // to end, for restart()
-    std::uint64_t rules_known = 0;
+    std::uint64_t rules_known = 0, dns_policies_known = 0;
     std::map<std::uint64_t, Pending> pending;  // by the order's number
     std::vector<std::function<void()>> on_ready;
   };
 
   void start_worker(unsigned index);
   void start_again(unsigned index, base::Duration after);
-  void tell_new_rules(Slot& slot);
+  void tell_new_policies(Slot& slot);
   void answer_all(Slot& slot);
   void on_worker_message(unsigned worker, const ControlMessage& message) override;
   void on_worker_end(unsigned worker, const std::string& how) override;

@@ -80,7 +80,8 @@ TEST_CASE("every mistake is named with its place and what was expected") {
       {server("[group.g]\nlimits = { tcp_idle = \"1h\" }\n"), "f:7",
        "unknown key group.g.limits.tcp_idle"},
       {server("[group.g]\ndown = \"50mb\"\n"), "f:7", "group.g.down = \"50mb\", expected a rate"},
-      {server("[group.g]\nquota = \"200GB\"\n"), "f:7", "expected at least 1MB per day, week or month"},
+      {server("[group.g]\nquota = \"200GB\"\n"), "f:7",
+       "expected at least 1MB per day, week or month"},
       {server("[egress]\nallow = [\"10.0.0.0/99\"]\n"), "f:7",
        "egress.allow = \"10.0.0.0/99\", expected a prefix"},
       {server("[egress]\nsource_address = \"me\"\n"), "f:7", "expected an address of this host"},
@@ -127,14 +128,6 @@ TEST_CASE("a mistake in one peer does not hide a clash with another") {
   CHECK(loaded.findings[1].text.find("a second peer with the name") == 0);
   CHECK(loaded.findings[2].text.find("allowed IP 10.8.0.2/32 of peer \"a\" at f:6") !=
         std::string::npos);
-}
-
-TEST_CASE("a key this version does not act on is warned of by name") {
-  const Loaded loaded = load_config_text(server("[group.g]\ndns_lists = []\n"), "f", {});
-  REQUIRE(loaded.config != nullptr);
-  REQUIRE(loaded.findings.size() == 1);
-  CHECK(loaded.findings[0].to_string() ==
-        "f:7: warning: group.g.dns_lists is accepted, but this version does not act on it");
 }
 
 TEST_CASE("longer prefixes inside another peer's are legal") {

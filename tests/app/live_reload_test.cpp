@@ -97,7 +97,7 @@ TEST_CASE("a change that fails anywhere changes nothing") {
   };
 
   // The port is another socket's; all else would do.
-  app::Descriptor other(wg::bind_udp({*base::IpAddress::parse("127.0.0.1"), 0}, false));
+  base::FileDescriptor other(wg::bind_udp({*base::IpAddress::parse("127.0.0.1"), 0}, false));
   sockaddr_storage address{};
   socklen_t size = sizeof address;
   REQUIRE(::getsockname(other.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);

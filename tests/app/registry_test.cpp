@@ -3,7 +3,7 @@
 
 #include "app/differences.hpp"
 #include "app/group_places.hpp"
-#include "app/rule_numbers.hpp"
+#include "app/policy_numbers.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace culvert;
@@ -199,7 +199,7 @@ TEST_CASE("a difference of a peer is in the part that changed and no other") {
         Bits{0, 0, 0, 0, 0, 1, 0});
   CHECK(is([](PeerEntry& e) { e.policy.limits.tcp_flows = 1; }) == Bits{0, 0, 0, 0, 0, 1, 0});
   CHECK(is([](PeerEntry& e) { e.policy.down = 1; }) == Bits{0, 0, 0, 0, 0, 0, 1});
-  CHECK(is([](PeerEntry& e) { e.group = "g"; }) == Bits{0, 0, 0, 0, 0, 0, 1});
+  CHECK(is([](PeerEntry& e) { e.group = "g"; }) == Bits{0, 0, 0, 0, 0, 1, 1});
   // The same rules, read a second time; and none, said in two ways.
   PeerEntry was = entry(1, "a", {}), now = entry(1, "a", {});
   was.policy.egress = rules("10.0.0.0/8");

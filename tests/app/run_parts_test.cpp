@@ -30,17 +30,19 @@ wg::Path path_v6() {
 }
 
 proxy::FlowRecord flow() {
-  return {.id = 77,
-          .peer = 3,
-          .end = proxy::FlowRecord::End::none,
-          .state = proxy::FlowRecord::State::half_closed,
-          .forward = true,
-          .key = {*base::Endpoint::parse("10.8.0.2:1234"), *base::Endpoint::parse("192.0.2.1:443"),
-                  base::Protocol::tcp},
-          .started = 1'700'000'000'000'000'000,
-          .last = 1'700'000'001'000'000'000,
-          .up = {1, 2, 3},
-          .down = {4, 5, UINT64_MAX}};
+  proxy::FlowRecord record{.id = 77,
+                           .peer = 3,
+                           .end = proxy::FlowRecord::End::none,
+                           .state = proxy::FlowRecord::State::half_closed,
+                           .forward = true,
+                           .key = {*base::Endpoint::parse("10.8.0.2:1234"),
+                                   *base::Endpoint::parse("192.0.2.1:443"), base::Protocol::tcp},
+                           .started = 1'700'000'000'000'000'000,
+                           .last = 1'700'000'001'000'000'000,
+                           .up = {1, 2, 3},
+                           .down = {4, 5, UINT64_MAX}};
+  record.set_domain("www.example.com");
+  return record;
 }
 
 std::vector<std::byte> bytes_of(std::string_view text) {
@@ -81,30 +83,31 @@ TEST_CASE("every control message survives its line") {
 }
 
 TEST_CASE("a line that is no control message is refused") {
-  for (const char* line : {
-           "",
-           "{",
-           "[]",
-           "7",
-           "null",
-           R"("stop")",
-           R"({"do":"stop","order":1})",
-           R"({"event":"x"})",
-           R"({"event":"peer_down"})",
-           R"({"event":"peer_down","peer":-1})",
-           R"({"event":"peer_down","peer":4294967296})",
-           R"({"event":"peer_down","peer":"1"})",
-           R"({"event":"peer_up","peer":1,"remote":"nowhere","local":"","interface":0})",
-           R"({"event":"peer_up","peer":1,"remote":"1.2.3.4:5","local":"::1","interface":0})",
-           R"({"event":"peer_up","peer":1,"remote":"1.2.3.4:5","local":"","interface":-1})",
-           R"({"event":"done","error":""})",
-           R"({"event":"flows","order":1})",
-           R"({"event":"flows","order":1,"flows":[7]})",
-           R"({"event":"flows","order":1,"flows":[[1,2,0,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1"]]})",
-           R"({"event":"flows","order":1,"flows":[[1,2,9,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
-           R"({"event":"flows","order":1,"flows":[[1,2,0,2,0,7,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
-           R"({"event":"flows","order":1,"flows":[[1,-2,0,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
-       }) {
+  for (
+      const char* line : {
+          "",
+          "{",
+          "[]",
+          "7",
+          "null",
+          R"("stop")",
+          R"({"do":"stop","order":1})",
+          R"({"event":"x"})",
+          R"({"event":"peer_down"})",
+          R"({"event":"peer_down","peer":-1})",
+          R"({"event":"peer_down","peer":4294967296})",
+          R"({"event":"peer_down","peer":"1"})",
+          R"({"event":"peer_up","peer":1,"remote":"nowhere","local":"","interface":0})",
+          R"({"event":"peer_up","peer":1,"remote":"1.2.3.4:5","local":"::1","interface":0})",
+          R"({"event":"peer_up","peer":1,"remote":"1.2.3.4:5","local":"","interface":-1})",
+          R"({"event":"done","error":""})",
+          R"({"event":"flows","order":1})",
+          R"({"event":"flows","order":1,"flows":[7]})",
+          R"({"event":"flows","order":1,"flows":[[1,2,0,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1"]]})",
+          R"({"event":"flows","order":1,"flows":[[1,2,9,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
+          R"({"event":"flows","order":1,"flows":[[1,2,0,2,0,7,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
+          R"({"event":"flows","order":1,"flows":[[1,-2,0,2,0,6,0,0,0,0,0,0,0,0,"1.2.3.4:1","1.2.3.4:2"]]})",
+      }) {
     INFO(line);
     CHECK_FALSE(app::parse_line(line).has_value());
   }

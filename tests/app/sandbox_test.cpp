@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +148,21 @@ TEST_CASE("in the sandbox memory can be had and given back") {
           }
           return 0;
         }) == 0);
+}
+
+TEST_CASE("in the sandbox a file that is open already is measured and mapped, by no name") {
+  const int file = ::memfd_create("table", MFD_CLOEXEC);
+  REQUIRE(::ftruncate(file, 4096) == 0);
+  CHECK(exit_code([file] {
+          struct stat status {};
+          if (::fstat(file, &status) != 0 || status.st_size != 4096) return 1;
+          return ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0) == MAP_FAILED ? 2 : 0;
+        }) == 0);
+  ::close(file);
+  CHECK(killed([] {
+    struct stat status {};
+    return ::stat("/etc/passwd", &status);
+  }));
 }
 
 TEST_CASE("a hardened process leaves no core and gains no privilege") {

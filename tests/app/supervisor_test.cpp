@@ -13,8 +13,8 @@
 #include <string>
 #include <thread>
 
-#include "app/descriptor.hpp"
 #include "app/run.hpp"
+#include "base/file_descriptor.hpp"
 #include "tests/support/catch.hpp"
 #include "wg/udp_socket.hpp"
 
@@ -138,7 +138,8 @@ TEST_CASE("workers end with a supervisor that was killed") {
 
 TEST_CASE("a port in use ends the start with exit code 1, also if it is one of another group") {
   for (const bool group : {false, true}) {
-    const app::Descriptor taken(wg::bind_udp({*base::IpAddress::parse("127.0.0.1"), 0}, group));
+    const base::FileDescriptor taken(
+        wg::bind_udp({*base::IpAddress::parse("127.0.0.1"), 0}, group));
     sockaddr_storage name{};
     socklen_t size = sizeof name;
     REQUIRE(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0);
