@@ -22,6 +22,24 @@ from lib import server as server_module  # noqa: E402
 from lib import wireguard  # noqa: E402
 from lib.topology import Topology  # noqa: E402
 
+
+class WithoutDnspython(pytest.Module):
+    """A file of DNS tests where dnspython is missing: skipped as a whole, with the reason."""
+
+    def collect(self):
+        pytest.skip("dnspython is missing (Debian: python3-dnspython)", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    if not module_path.name.startswith("test_dns"):
+        return None
+    try:
+        import dns.message  # noqa: F401
+    except ImportError:
+        return WithoutDnspython.from_parent(parent, path=module_path)
+    return None
+
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT_SECONDS = 45
 
