@@ -110,6 +110,7 @@ void Carrier::flush() noexcept {
 
 void Carrier::tick(base::Time now) noexcept {
   if (gone_) return;
+  tell_ended();
   if (broken_ || (!was_open_ && now >= started_ + connect_timeout)) return lose(Failure::network);
   if (exchanges_.empty() && (draining_ || now >= idle_since_ + idle_timeout_)) {
     gone_ = true;
@@ -119,7 +120,7 @@ void Carrier::tick(base::Time now) noexcept {
 
 base::Time Carrier::next_deadline() const noexcept {
   if (gone_) return base::never;
-  if (broken_ || (draining_ && exchanges_.empty())) return base::Time{};
+  if (broken_ || has_ended() || (draining_ && exchanges_.empty())) return base::Time{};
   if (!was_open_) return started_ + connect_timeout;
   return exchanges_.empty() ? idle_since_ + idle_timeout_ : base::never;
 }

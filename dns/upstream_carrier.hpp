@@ -56,6 +56,10 @@ class Carrier : public Connection::Owner {
   virtual void forgotten(Exchange&) noexcept {}
   virtual void received(base::Bytes bytes) noexcept = 0;
   virtual void before_flush() noexcept {}
+  // What ended while it was flushed is told in the next tick(): whoever is told may ask again, and
+  // that adds connections to those that are being flushed.
+  virtual bool has_ended() const noexcept { return false; }
+  virtual void tell_ended() noexcept {}
 
   // It has a reply, or failed alone: it is not carried any more.
   void reply(Exchange& exchange, Fit fit, base::Bytes message) noexcept;

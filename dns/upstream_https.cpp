@@ -184,7 +184,7 @@ void HttpsCarrier::received(base::Bytes bytes) noexcept {
   if (session_->native == nullptr) return;
   const ssize_t n = nghttp2_session_mem_recv(
       session_->native, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  close_ended();
+  tell_ended();
   if (n < 0 || !nghttp2_session_want_read(session_->native)) break_off();
 }
 
@@ -195,11 +195,10 @@ void HttpsCarrier::before_flush() noexcept {
   while ((size = nghttp2_session_mem_send(session_->native, &data)) > 0)
     connection_.write({reinterpret_cast<const std::byte*>(data), std::size_t(size)});
   if (size < 0) break_off();
-  close_ended();
 }
 
 // Whoever is told may ask again here, and what ends by that comes in the next round.
-void HttpsCarrier::close_ended() noexcept {
+void HttpsCarrier::tell_ended() noexcept {
   while (!ended_.empty()) {
     const std::int32_t id = ended_.back();
     ended_.pop_back();

@@ -26,15 +26,16 @@ class HttpsCarrier final : public Carrier {
   void forgotten(Exchange& exchange) noexcept override;
   void received(base::Bytes bytes) noexcept override;
   void before_flush() noexcept override;
+  bool has_ended() const noexcept override { return !ended_.empty(); }
+  void tell_ended() noexcept override;
 
   void submit(Exchange& exchange) noexcept;
-  void close_ended() noexcept;
   void conclude(Stream& stream) noexcept;
 
   std::string authority_;
   std::unique_ptr<Session> session_;
   std::unordered_map<std::int32_t, std::unique_ptr<Stream>> streams_;
-  std::vector<std::int32_t> ended_;  // told when nghttp2 is done with what came
+  std::vector<std::int32_t> ended_;  // not told yet: nghttp2 is busy, or a flush is
 };
 
 // Lowers the TTLs of a message by the seconds it has lain in a cache (RFC 8484 section 5.1).

@@ -138,6 +138,14 @@ struct Https {
     return outcome;
   }
 
+  // Of a connection that the server has: what HTTP/2 is to say on it next, at once.
+  template <class Say>
+  void say(TcpServer::Connection& connection, Say submit) {
+    auto& http = *static_cast<Http*>(connection.state.get());
+    submit(http.session);
+    http.take();
+  }
+
   Authority authority;
   TcpServer server;
   World world;
@@ -274,6 +282,40 @@ TEST_CASE("requests under way when an HTTPS connection is lost are asked on anot
     CHECK(last_octet(outcome->message) == 5);
   }
   CHECK(requests == 6);
+}
+
+TEST_CASE("questions that meet the server's going away are asked on another connection") {
+  bool silent = false;
+  unsigned requests = 0;
+  Https https([&](const Http::Request& request) {
+    ++requests;
+    return silent ? Response{.never = true} : good(request);
+  });
+  std::vector<std::shared_ptr<Outcome>> outcomes;
+  const auto ask = [&](int many) {
+    outcomes.clear();
+    for (int i = 0; i < many; ++i) outcomes.push_back(https.world.ask("www.example.com"));
+  };
+  const auto all_answered = [&] {
+    for (const auto& outcome : outcomes)
+      if (!https.world.answered(outcome) || last_octet(outcome->message) != 5) return false;
+    return true;
+  };
+  ask(257);  // one more than a connection takes
+  REQUIRE(all_answered());
+  REQUIRE(https.server.accepted == 2);
+  silent = true;  // what is under way keeps the connection
+  ask(1);
+  REQUIRE(https.world.run([&] { return requests == 258; }));
+  silent = false;
+  for (TcpServer::Connection& connection : https.server.connections)
+    https.say(connection, [](nghttp2_session* session) {
+      nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE, 0x7fffffff, 0, nullptr, 0);
+    });
+  ask(3);
+  CHECK(all_answered());
+  CHECK(https.server.accepted == 3);
+  CHECK(https.world.counters[0].failures.get() == 0);
 }
 
 TEST_CASE("a server that does not agree to HTTP/2, or does not speak it, is refused") {
