@@ -6,12 +6,16 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace culvert::dns {
 namespace {
 
 constexpr unsigned most_reads = 16;  // of one connection in one turn
 constexpr std::size_t read_size = 16384;
+// Unsent: far more than all questions of a connection. A server that makes us answer (HTTP/2 pings)
+// and does not read is not worth more memory.
+constexpr std::size_t most_unsent = 1 << 20;
 
 void set_options(int fd) {
   const int on = 1;
@@ -60,7 +64,11 @@ bool Connection::send_out() noexcept {
     const ssize_t n =
         ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno == EAGAIN;
+    if (n < 0 && errno != EAGAIN) return false;
+    if (n < 0) {
+      out_.erase(out_.begin(), out_.begin() + std::ptrdiff_t(std::exchange(sent_, 0)));
+      return out_.size() <= most_unsent;
+    }
     sent_ += std::size_t(n);
   }
   out_.clear(), sent_ = 0;

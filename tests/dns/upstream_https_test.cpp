@@ -1,7 +1,10 @@
 // Questions over HTTPS: what is asked, and which responses are answers.
 #include "dns/upstream_https.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstring>
@@ -316,6 +319,28 @@ TEST_CASE("questions that meet the server's going away are asked on another conn
   CHECK(all_answered());
   CHECK(https.server.accepted == 3);
   CHECK(https.world.counters[0].failures.get() == 0);
+}
+
+TEST_CASE("a server that pings and never reads is hung up on before its pongs fill the memory") {
+  Https https([](const Http::Request& request) { return good(request); });
+  https.ask();
+  TcpServer::Connection& connection = https.server.connections.front();
+  const int small = 4096, on = 1;
+  ::setsockopt(connection.fd.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  ::setsockopt(connection.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const Message pings = [] {
+    Message one(17);
+    one[2] = std::byte{8}, one[3] = std::byte{6};  // RFC 9113 section 6.7
+    Message many;
+    for (int i = 0; i < 400; ++i) many.insert(many.end(), one.begin(), one.end());
+    return many;
+  }();
+  https.world.servers.clear();  // it reads nothing from here on
+  for (int i = 0; i < 1600; ++i) {
+    connection.send(pings);
+    for (int turn = 0; turn < 3; ++turn) https.world.run([] { return true; });
+  }
+  CHECK(https.world.upstreams->next_deadline() == base::never);  // no connection is left
 }
 
 TEST_CASE("a server that does not agree to HTTP/2, or does not speak it, is refused") {
