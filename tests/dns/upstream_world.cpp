@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 
@@ -185,8 +186,9 @@ TcpServer::Handler on_frames(std::function<void(TcpServer::Connection&, base::By
 }
 
 Message framed(const Message& message) {
-  Message out{std::byte(message.size() >> 8), std::byte(message.size() & 0xff)};
-  out.insert(out.end(), message.begin(), message.end());
+  Message out(2 + message.size());
+  out[0] = std::byte(message.size() >> 8), out[1] = std::byte(message.size() & 0xff);
+  std::copy(message.begin(), message.end(), out.begin() + 2);
   return out;
 }
 
