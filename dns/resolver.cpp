@@ -2,6 +2,8 @@
 #include "dns/resolver.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "dns/resolver_impl.hpp"
 
@@ -55,7 +57,7 @@ Resolver::Impl::Impl(Parts parts, Settings settings, Events& events)
       copy_(std::make_unique<std::byte[]>(max_message)),
       clamps_(clamps_of(settings_.cache)) {
   set_numbers_[{}] = 0;
-  sets_.push_back(0);
+  sets_[0] = 0;
   compile_routes();
 }
 
@@ -82,7 +84,8 @@ void Resolver::Impl::update(ClientState& client, ClientConfig config) {
 void Resolver::Impl::apply_policy(ClientState& client) {
   const Policy& policy = *client.config.policy;
   client.stamp = 0;
-  client.set = set_number(policy.upstream);
+  const std::uint32_t set = set_number(policy.upstream);
+  sets_left_ |= set != std::exchange(client.set, set);
   const bool names = policy.log == LogPrivacy::full;
   if (!names && !policy.only_handed_out)
     client.handed_out.reset();
@@ -109,22 +112,22 @@ void Resolver::Impl::remove(ClientState& client) noexcept {
                                        });
       pending->waiters.erase(gone, pending->waiters.end());
     }
+  sets_left_ |= client.set != 0;
   clients_.erase(&client);
 }
 
 void Resolver::Impl::configure(Settings settings) {
-  if (!same_upstreams(settings, settings_)) cache_.clear();
+  if (!same_upstreams(settings, settings_)) {
+    cache_.clear();
+    ++era_;
+  }
   const bool new_limits = settings.limits != settings_.limits;
   settings_ = std::move(settings);
   clamps_ = clamps_of(settings_.cache);
   cache_.set_bytes(share(settings_.cache.bytes, parts_.workers));
   filter_.set_settings(settings_);
   zone_.set_settings(settings_);
-  upstreams_.set_settings(settings_);
-  for (const auto& [upstream, number] : set_numbers_)
-    sets_[number] = upstream.empty() ? 0 : upstreams_.set_of(upstream);
-  forwards_.clear();
-  compile_routes();
+  renew_sets();
   const base::Time now = parts_.now();
   for (auto& [key, client] : clients_) {
     apply_policy(*client);
@@ -134,9 +137,35 @@ void Resolver::Impl::configure(Settings settings) {
 }
 
 std::uint32_t Resolver::Impl::set_number(const std::vector<std::string>& upstream) {
-  const auto [known, made] = set_numbers_.emplace(upstream, std::uint32_t(sets_.size()));
-  if (made) sets_.push_back(upstreams_.set_of(upstream));
-  return known->second;
+  const auto [known, made] = set_numbers_.emplace(upstream, last_set_ + 1);
+  const std::uint32_t number = known->second;
+  if (made) ++last_set_;
+  if (!sets_.contains(number)) sets_[number] = upstreams_.set_of(upstream);
+  return number;
+}
+
+// A question that waited may name a set that is gone: nobody is asked then.
+std::uint32_t Resolver::Impl::set_at(std::uint32_t number) const noexcept {
+  const auto found = sets_.find(number);
+  return found == sets_.end() ? ~std::uint32_t{0} : found->second;
+}
+
+// Those that a route, a client or a rule names keep their numbers, the others are let go.
+void Resolver::Impl::renew_sets() {
+  upstreams_.set_settings(settings_);
+  sets_ = {{0, 0}};
+  compile_routes();
+  std::set<std::vector<std::string>> named;
+  for (const auto& [key, client] : clients_) named.insert(client->config.policy->upstream);
+  for (const auto& [rule, number] : forwards_) named.insert({rule->upstream});
+  for (const std::vector<std::string>& upstream : named) set_number(upstream);
+  std::erase_if(set_numbers_, [this](const auto& each) { return !sets_.contains(each.second); });
+  sets_left_ = false;
+}
+
+void Resolver::Impl::flush() noexcept {
+  if (sets_left_) renew_sets();
+  upstreams_.flush();
 }
 
 void Resolver::Impl::compile_routes() {
@@ -199,6 +228,7 @@ void Resolver::set_settings(Settings settings) {
 }
 
 void Resolver::set_table(std::shared_ptr<const RuleTable> table) {
+  impl_->sets_left_ |= !impl_->forwards_.empty();
   impl_->forwards_.clear();
   impl_->table_ = table;
   impl_->parts_.counters.table_generation.set(table ? table->generation() : 0);
@@ -245,7 +275,7 @@ base::Time Resolver::next_deadline() const noexcept {
 }
 
 void Resolver::flush() noexcept {
-  impl_->upstreams_.flush();
+  impl_->flush();
 }
 
 }  // namespace culvert::dns

@@ -97,6 +97,7 @@ struct Pending {
   CacheKey key;
   bool late = false;      // so long under way that a stale answer is better
   bool prefetch = false;  // began without a client
+  std::uint64_t era = 0;  // of the upstreams that were asked
   std::vector<Waiter> waiters;
 };
 
@@ -121,7 +122,10 @@ struct Resolver::Impl {
   void tick(base::Time now) noexcept;
   base::Time next_deadline() const noexcept;
   std::uint32_t set_number(const std::vector<std::string>& upstream);
+  std::uint32_t set_at(std::uint32_t number) const noexcept;  // for Asking::ask()
+  void renew_sets();
   void compile_routes();
+  void flush() noexcept;
 
   // resolver_ask.cpp
   void ask(ClientState& client, const Asker& asker, base::Bytes message) noexcept;
@@ -190,8 +194,13 @@ struct Resolver::Impl {
   std::unordered_map<const Client*, std::unique_ptr<ClientState>> clients_;
   std::uint64_t next_stamp_ = 0;
   // Upstreams by a number of ours, which stays while theirs change: it is part of the cache's keys.
+  // What no client, route or rule names any more is let go at the end of the turn; its number is
+  // never another's.
   std::map<std::vector<std::string>, std::uint32_t> set_numbers_;
-  std::vector<std::uint32_t> sets_;  // by our number
+  std::unordered_map<std::uint32_t, std::uint32_t> sets_;  // by our number
+  std::uint32_t last_set_ = 0;
+  bool sets_left_ = false;  // somebody has stopped to name one
+  std::uint64_t era_ = 0;   // one more whenever what is known of upstreams is forgotten
   std::unordered_map<Name, std::uint32_t, NameHash> routes_;
   std::optional<std::uint32_t>
       route_of_rest_;  // of ".": whom to ask, but it knows no private names

@@ -78,6 +78,7 @@ Pending& Resolver::Impl::start(const CacheKey& key, base::Time now) {
   Pending& pending = *made;
   pending.id = ++next_id_;
   pending.key = key;
+  pending.era = era_;
   pending_.emplace(key, std::move(made));
   pending_by_id_.emplace(pending.id, &pending);
   parts_.counters.in_flight.set(pending_.size());
@@ -89,7 +90,7 @@ Pending& Resolver::Impl::start(const CacheKey& key, base::Time now) {
   what.class_ = key.class_;
   what.dnssec_ok = key.dnssec_ok;
   what.checking_disabled = key.checking_disabled;
-  what.set = sets_[key.set];
+  what.set = set_at(key.set);
   upstreams_.ask(what,
                  [this, id = pending.id](const Asking::Reply& reply) { on_reply(id, reply); });
   return pending;
@@ -142,7 +143,8 @@ void Resolver::Impl::on_reply(std::uint64_t id, const Asking::Reply& reply) noex
     return fail(*pending, ours ? rcode::servfail : image.rcode, image.error, now);
   }
   CacheEntry* entry = nullptr;
-  if (image.lifetime != 0) entry = cache_.store(key, image, now);
+  // What upstreams say that were replaced meanwhile is for who asked them.
+  if (image.lifetime != 0 && pending->era == era_) entry = cache_.store(key, image, now);
   show_cache();
   Outcome outcome{How::forwarded, {}, reply.upstream};
   give_all(*pending, image, entry, {}, outcome, now);

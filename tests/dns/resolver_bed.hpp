@@ -107,7 +107,7 @@ class FakeUpstream final : public dns::Asking {
     open.push_back(
         {*what.name, what.type, what.dnssec_ok, what.checking_disabled, what.set, std::move(done)});
   }
-  void set_settings(const dns::Settings&) override {}
+  void set_settings(const dns::Settings&) override { sets = {{}}; }
   std::uint32_t set_of(const std::vector<std::string>& upstream) override {
     for (std::size_t i = 0; i < sets.size(); ++i)
       if (sets[i] == upstream) return std::uint32_t(i);

@@ -292,3 +292,43 @@ TEST_CASE("what was known of other upstreams is forgotten with them") {
   bed.ask("a.example.com");
   CHECK(bed.upstream.count == 2);
 }
+
+TEST_CASE("upstreams that nobody names any more are let go") {
+  using Sets = std::vector<std::vector<std::string>>;
+  const auto policy_of = [](const char* upstream) {
+    dns::Policy policy;
+    policy.upstream = {upstream};
+    return policy;
+  };
+  dns::Settings settings;
+  settings.routes = {{"corp.example", {"10.0.0.1"}}};
+  Bed bed(settings, policy_of("9.9.9.9"));
+  dns::Client& other = bed.add(policy_of("8.8.8.8"));
+  bed.resolver->flush();
+  CHECK(bed.upstream.sets == Sets{{}, {"10.0.0.1"}, {"8.8.8.8"}, {"9.9.9.9"}});
+  dns::ClientConfig changed = bed.client->config;
+  changed.policy = std::make_shared<const dns::Policy>(policy_of("1.1.1.1"));
+  bed.resolver->update_client(*bed.client, changed);
+  bed.resolver->remove_client(other);
+  bed.resolver->flush();
+  CHECK(bed.upstream.sets == Sets{{}, {"10.0.0.1"}, {"1.1.1.1"}});
+  settings.routes.clear();
+  bed.resolver->set_settings(settings);
+  CHECK(bed.upstream.sets == Sets{{}, {"1.1.1.1"}});
+  bed.ask("a.example.com");
+  REQUIRE(bed.upstream.open.size() == 1);
+  CHECK(bed.upstream.sets[bed.upstream.open[0].set].at(0) == "1.1.1.1");
+}
+
+TEST_CASE("of upstreams that were replaced meanwhile no answer is kept, the new ones are asked") {
+  Bed bed;
+  bed.ask("a.example.com");
+  dns::Settings settings;
+  settings.upstream = {"1.1.1.1"};
+  bed.resolver->set_settings(settings);
+  bed.upstream.answer({address("a.example.com", "93.184.216.34")});
+  CHECK(bed.got.empty());
+  REQUIRE(bed.upstream.open.size() == 1);
+  bed.upstream.answer({address("a.example.com", "93.184.216.35")});
+  CHECK(bed.take().lines == Lines{"a.example.com A 300 93.184.216.35"});
+}
