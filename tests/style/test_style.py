@@ -1,5 +1,6 @@
 """What the house style promises and a machine can see: names in documents exist, borders hold."""
 
+import fnmatch
 import pathlib
 import re
 import shutil
@@ -61,6 +62,36 @@ def test_libraries_stay_behind_their_doors():
         for pattern, owners in doors.items():
             if folder not in owners:
                 assert not re.search(r"#include\s*" + pattern, path.read_text()), path
+
+
+def rooms_of_dns():
+    """The rooms of docs/ARCHITECTURE.md in their order, each a list of patterns of file names."""
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    table = text[text.index("| room | files | door |"):]
+    rows = [line.split("|") for line in table[:table.index("\n\n")].splitlines()[2:]]
+    resolver = re.search(r"The resolver \(([^)]*)\) joins them", text)[1]
+    return [re.findall(r"`([^`]+)`", cell) for cell in [row[2] for row in rows] + [resolver]]
+
+
+def test_every_file_of_dns_is_in_one_room_that_uses_those_above_it():
+    rooms = rooms_of_dns()
+    known_earlier = {"rule.hpp", "pattern_options.hpp", "policy.hpp", "verdict.hpp"}
+    known_to_all = {"settings.hpp", "client.hpp", "counters.hpp"}
+
+    def room_of(name):
+        places = [i for i, patterns in enumerate(rooms) for p in patterns if fnmatch.fnmatch(name, p)]
+        assert len(set(places)) == 1, f"dns/{name} is in {len(set(places))} rooms of docs/ARCHITECTURE.md"
+        return places[0]
+
+    wrong = []
+    for path in files(".hpp", ".cpp", folders=("dns",)):
+        if path.name in known_to_all:
+            continue
+        room = room_of(path.name)
+        for used in re.findall(r'#include "dns/([^"]+)"', path.read_text()):
+            if used not in known_to_all and room_of(used) > room + (used in known_earlier):
+                wrong.append(f"{path.name} -> {used}")
+    assert not wrong, f"dns: a room uses one below it: {wrong}"
 
 
 def test_files_keep_to_one_purpose():
