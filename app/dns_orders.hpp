@@ -35,7 +35,7 @@ struct SetDnsNames {
   std::vector<Name> added;
 };
 
-// A rule table lies in the worker's socket for tables (table_sockets.hpp) and is in force from now
+// A rule table lies in the worker's socket for tables (table_socket.hpp) and is in force from now
 // on; or none is.
 struct UseRules {
   bool any = true;

@@ -1,5 +1,5 @@
 // FrameChannel: messages over a stream socket, each behind its length in four bytes. Between the
-// supervisor and HttpProcess's child.
+// supervisor and its children that are no workers.
 #pragma once
 
 #include <array>
