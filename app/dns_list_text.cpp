@@ -39,6 +39,13 @@ std::string source_of(const json& list) {
   return url.empty() ? text_of(list, "path") : url;
 }
 
+// How lines that are refused on purpose are taken after all.
+std::string_view remedy(std::string_view fault) {
+  if (fault == "public_suffix") return "; force = true takes them";
+  if (fault == "not_trusted") return "; trusted = true takes them";
+  return "";
+}
+
 // What is to be said of a list below the table.
 std::string remarks_on(const json& list) {
   std::string text;
@@ -46,8 +53,9 @@ std::string remarks_on(const json& list) {
   if (const std::string error = text_of(list, "error"); !error.empty())
     text += fmt::format("{}: {}\n", name, error);
   for (const json& each : member(list, "faults"))
-    text += fmt::format("{}: {} lines: {}, the first is line {}\n", name, number_of(each, "lines"),
-                        text_of(each, "fault"), number_of(each, "first_line"));
+    text += fmt::format("{}: {} lines: {}, the first is line {}{}\n", name,
+                        number_of(each, "lines"), text_of(each, "fault"),
+                        number_of(each, "first_line"), remedy(text_of(each, "fault")));
   return text;
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -9,7 +10,7 @@ namespace {
 
 // A mask in its parts: how it begins, what it says, whether its end is the name's.
 struct Mask {
-  enum class Start : std::uint8_t { anywhere, name, label };  // none, "|", "||"
+  enum class Start : std::uint8_t { anywhere, name, label };  // none, "|" or "://", "||"
   Start start = Start::anywhere;
   std::string_view middle;
   bool ends = false;
@@ -20,9 +21,9 @@ Mask split(std::string_view text) noexcept {
   if (text.starts_with("||")) {
     mask.start = Mask::Start::label;
     text.remove_prefix(2);
-  } else if (text.starts_with('|')) {
+  } else if (text.starts_with('|') || text.starts_with("://")) {
     mask.start = Mask::Start::name;
-    text.remove_prefix(1);
+    text.remove_prefix(text.front() == '|' ? 1 : 3);
   }
   while (text.ends_with('^') || text.ends_with('|')) {
     mask.ends = true;
@@ -92,6 +93,28 @@ bool read_as_domain(const Mask& mask, Rule& rule, const ListSink& sink) {
   return reach.has_value();
 }
 
+// "://192.0.2." and "://192.0.2.*": the beginning of addresses, by whole octets. Of one octet alone
+// nobody means all there is.
+std::optional<base::Prefix> read_network(const Mask& mask) {
+  std::string_view text = mask.middle;
+  if (text.ends_with('*')) text.remove_suffix(1);
+  if (mask.start != Mask::Start::name || mask.ends || !text.ends_with('.')) return std::nullopt;
+  const auto octets = static_cast<unsigned>(std::count(text.begin(), text.end(), '.'));
+  if (octets < 2 || octets > 3) return std::nullopt;
+  const auto first = read_address(std::string(text) + (octets == 2 ? "0.0" : "0"));
+  if (!first) return std::nullopt;
+  return base::Prefix(*first, 8 * octets);
+}
+
+// The masks that are addresses, which no answer may hold.
+bool read_as_address(const Mask& mask, Rule& rule) {
+  if (const auto network = read_network(mask))
+    return rule.answer_prefixes.push_back(*network), true;
+  const auto address = read_address(mask.middle);
+  if (address) rule.answer_prefixes.emplace_back(*address, address->bits());
+  return address.has_value();
+}
+
 bool set_everything(Rule& rule) {
   rule.domain = Name();
   rule.reach = Rule::Reach::subdomains;
@@ -109,14 +132,11 @@ bool read_pattern(std::string_view pattern, Rule& rule, ListSink& sink) {
     if (!mask.middle.empty() || pattern.empty()) return set_everything(rule);
     return sink.fault(LineFault::not_understood), false;
   }
+  if (read_as_address(mask, rule)) return true;
   if (mask.middle.find_first_of("/:?=&^|$ ") != std::string_view::npos)
     return sink.fault(LineFault::not_understood), false;  // of an address of a page
   for (const char c : mask.middle)
     if (!is_mask_character(c)) return sink.fault(LineFault::bad_name), false;
-  if (const auto address = read_address(mask.middle)) {
-    rule.answer_prefixes.emplace_back(*address, address->bits());
-    return true;
-  }
   if (read_as_domain(mask, rule, sink)) return true;
   rule.domain = Name();
   rule.reach = Rule::Reach::subdomains;

@@ -8,7 +8,7 @@
 
 namespace culvert::dns {
 
-// "||name^", "|name^", "name", "*.name", "/expression/", or a mask with '*'.
+// "||name^", "|name^", "://name^", "name", "*.name", "/expression/", a mask with '*', or an address.
 bool read_pattern(std::string_view pattern, Rule& rule, ListSink& sink);
 // What follows the '$'.
 bool read_modifiers(std::string_view text, Rule& rule, bool& badfilter, ListSink& sink);

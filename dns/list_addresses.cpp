@@ -1,4 +1,4 @@
-// One address or prefix a line; '#' or ';' begins a comment. Answers that hold one are blocked.
+// One address or prefix a line; '#', ';' or '!' begins a comment. Answers that hold one are blocked.
 #include "dns/list_sink.hpp"
 #include "dns/list_text.hpp"
 
@@ -10,7 +10,7 @@ class AddressesParser : public LineParser {
   explicit AddressesParser(ListSink& sink) noexcept : sink_(sink) {}
 
   void line(std::string_view text) override {
-    text = trim(text.substr(0, text.find_first_of("#;")));
+    text = trim(text.substr(0, text.find_first_of("#;!")));
     if (text.empty()) return;
     const auto prefix = read_prefix(text);
     if (!prefix) return sink_.fault(LineFault::not_understood);

@@ -16,7 +16,7 @@ bool contains(std::string_view text, std::string_view part) noexcept {
 
 bool is_dnsmasq(std::string_view line) noexcept {
   return line.starts_with("address=/") || line.starts_with("server=/") ||
-         line.starts_with("local=/");
+         line.starts_with("local=/") || line.starts_with("bogus-nxdomain=");
 }
 
 // A line that a zone file has and no other format.
@@ -29,6 +29,7 @@ bool is_zone_file(std::string_view line) noexcept {
 
 bool is_adblock(std::string_view line) noexcept {
   return line.starts_with("||") || line.starts_with("@@") || line.starts_with('|') ||
+         (line.starts_with('*') && !line.starts_with("*.")) || line.starts_with("://") ||
          line.ends_with('^') || contains(line, "^$") || contains(line, "##") ||
          contains(line, "#@#") || contains(line, "#?#") || contains(line, "#$#") ||
          contains(line, "#%#") || (line.size() > 2 && line.front() == '/' && line.back() == '/');
@@ -68,6 +69,8 @@ bool FormatDetector::look(std::string_view line) noexcept {
   line = trim(line);
   if (line.empty() || line.front() == '!' || line.front() == ';') return false;
   if (line.front() == '#') return may_be_cosmetic(line);
+  // HTML, XML or JSON: a page that says why there is no list. As domains none of it is a rule.
+  if (seen_ == 0 && (line.front() == '<' || line.front() == '{')) told_ = Format::domains;
   ++seen_;
   if (line.starts_with("[Adblock") || line.starts_with("[AdGuard")) {
     told_ = Format::adblock;

@@ -1,6 +1,6 @@
 // dnsmasq.conf(5): address=/d1/d2/ADDRESS, address=/d/, address=/d/#, server=/d/ADDRESS,
-// server=/d/#, local=/d/. A domain stands for all below it, "*.d" only for that; "#" as a domain is
-// every name.
+// server=/d/#, local=/d/, bogus-nxdomain=ADDRESS or a prefix. A domain stands for all below it,
+// "*.d" only for that; "#" as a domain is every name.
 #include <array>
 #include <vector>
 
@@ -21,8 +21,9 @@ class DnsmasqParser : public LineParser {
     const std::string_view keyword = trim(take_until(text, '='));
     text = trim(text);
     // A comment follows white space.
-    if (const std::size_t at = text.find(" #"); at != std::string_view::npos)
-      text = trim(text.substr(0, at));
+    for (std::size_t at = text.find('#'); at != std::string_view::npos; at = text.find('#', at + 1))
+      if (at > 0 && is_blank(text[at - 1])) text = trim(text.substr(0, at));
+    if (keyword == "bogus-nxdomain") return emit_address(text);
     const std::size_t last = text.rfind('/');
     if (!text.starts_with('/') || last == 0) return sink_.fault(LineFault::not_understood);
     const std::string_view domains = text.substr(1, last - 1), value = text.substr(last + 1);
@@ -70,6 +71,16 @@ class DnsmasqParser : public LineParser {
     const auto port = read_number(host, 65535);
     if (!port || *port == 0) return {};
     return base::Endpoint{*address, static_cast<std::uint16_t>(*port)}.to_string();
+  }
+
+  // Answers that hold it become NXDOMAIN.
+  void emit_address(std::string_view text) {
+    const auto prefix = read_prefix(text);
+    if (!prefix) return sink_.fault(LineFault::not_understood);
+    Rule rule;
+    rule.action = RuleAction::nxdomain;
+    rule.answer_prefixes.push_back(*prefix);
+    sink_.emit(rule);
   }
 
   void emit_each(std::string_view domains, const Rule& like) {

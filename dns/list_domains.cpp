@@ -1,5 +1,6 @@
-// One domain a line: "name" alone or with all below it, as the list's settings say; "*.name" is
-// what is below it, ".name" both. A comment begins with '#' or '!'.
+// One domain a line: "name" alone or with all below it, as the list's settings say; "*.name" and
+// ".name" are the name and all below it: who publishes names so has no other line for the name
+// itself. A comment begins with '#' or '!'.
 #include "dns/list_sink.hpp"
 #include "dns/list_text.hpp"
 
@@ -30,7 +31,7 @@ void parse_domain_line(std::string_view line, ListSink& sink) {
   } else if (!line.empty() && line.front() != '#') {
     return sink.fault(LineFault::not_understood);
   }
-  if (name.starts_with("*.")) return sink.plain(name.substr(2), Rule::Reach::below);
+  if (name.starts_with("*.")) return sink.plain(name.substr(2), Rule::Reach::subdomains);
   if (name.starts_with('.')) return sink.plain(name.substr(1), Rule::Reach::subdomains);
   sink.plain(name, sink.plain_reach());
 }

@@ -18,7 +18,7 @@ constexpr std::string_view private_labels[] = {"corp",      "example", "home",  
                                                "localhost", "onion",   "test"};
 
 bool is_suffix(const char* text) noexcept {
-  return psl_is_public_suffix2(psl_builtin(), text, PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) != 0;
+  return psl_is_public_suffix2(psl_builtin(), text, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
 }
 
 }  // namespace

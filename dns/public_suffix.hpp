@@ -1,6 +1,8 @@
-// PublicSuffixes: is a domain a top-level domain or a public suffix ("co.uk"), so that a rule for
-// all below it would be about what belongs to strangers? By the system's list if it has one, else
-// by the one that is built into libpsl.
+// PublicSuffixes: is a domain a top-level domain or a registry's public suffix ("co.uk"), so that a
+// rule for all below it would be about a country's names? By the system's list if it has one, else
+// by the one that is built into libpsl. Of both only the registries' section (ICANN DOMAINS): the
+// private section has names of one owner ("duckdns.org", "s3.amazonaws.com") that lists block on
+// purpose.
 #pragma once
 
 #include "dns/name.hpp"

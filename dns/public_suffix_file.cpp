@@ -11,6 +11,7 @@ namespace culvert::dns {
 namespace {
 
 constexpr const char* system_path = "/usr/share/publicsuffix/public_suffix_list.dat";
+constexpr std::string_view private_section = "===BEGIN PRIVATE DOMAINS===";
 constexpr std::size_t max_file = 4 << 20;
 constexpr std::size_t least_rules = 1000;  // fewer are not the list
 
@@ -35,6 +36,7 @@ PublicSuffixFile::Rules PublicSuffixFile::read(std::string_view text) {
   Name name;
   while (!text.empty()) {
     std::string_view line = take_until(text, '\n');
+    if (line.find(private_section) != std::string_view::npos) break;
     line = take_word(line);
     if (line.ends_with('\r')) line.remove_suffix(1);
     std::vector<std::string_view>* to = &rules.plain;

@@ -13,6 +13,7 @@ namespace culvert::dns {
 class PublicSuffixFile {
  public:
   // `text` in the format of publicsuffix.org: rules, "*." rules, "!" exceptions, "//" comments.
+  // What follows the mark of its private section is not read.
   explicit PublicSuffixFile(std::string_view text);
   // The system's; null if there is none, or it is no list. Read once.
   static const PublicSuffixFile* system();

@@ -62,6 +62,27 @@ TEST_CASE("other Adblock masks are expressions") {
   CHECK(rule_of("-ad-server.") == "block /-ad-server\\./");
 }
 
+TEST_CASE("the end of a page's scheme is the beginning of a name") {
+  CHECK(rule_of("://example.org^") == "block =example.org");
+  CHECK(rule_of("@@://cdn.*.example.org^") == "allow /^cdn\\..*\\.example\\.org$/");
+  CHECK(rule_of("://tracker.") == "block /^tracker\\./");
+  CHECK(rule_of("://ads.$denyallow=ads.example.org") == "block /^ads\\./ but=ads.example.org");
+  CHECK(rule_of("://*.example.org^") == "block *.example.org");
+}
+
+TEST_CASE("Adblock rules for addresses are about answers") {
+  CHECK(rule_of("||192.0.2.1^") == "block 192.0.2.1/32");
+  CHECK(rule_of("192.0.2.1") == "block 192.0.2.1/32");
+  CHECK(rule_of("||2001:db8::1^") == "block 2001:db8::1/128");
+  CHECK(rule_of("2001:db8::1") == "block 2001:db8::1/128");
+  CHECK(rule_of("@@||2001:db8::1^") == "allow 2001:db8::1/128");
+  CHECK(rule_of("://192.0.2.") == "block 192.0.2.0/24");
+  CHECK(rule_of("://192.0.2.*") == "block 192.0.2.0/24");
+  CHECK(rule_of("|192.0.") == "block 192.0.0.0/16");
+  CHECK(rule_of("://192.") == "block /^192\\./");
+  CHECK(rule_of("://192.0.300.") == "block /^192\\.0\\.300\\./");
+}
+
 TEST_CASE("an Adblock expression is between slashes, with modifiers behind") {
   CHECK(rule_of("/example[0-9]+/") == "block /(?i)example[0-9]+/");
   CHECK(rule_of("@@/example[0-9]+/$important") == "important allow /(?i)example[0-9]+/");
@@ -90,8 +111,8 @@ TEST_CASE("rules for pages are counted, not taken for names") {
     CAPTURE(line);
     CHECK(fault_of(line) == LineFault::cosmetic);
   }
-  for (const char* const line : {"||example.org/ads/*", "|https://example.org^", "://ads.",
-                                 "/ads/*", "?ad=", "|", "^", "||", "||^"}) {
+  for (const char* const line : {"||example.org/ads/*", "|https://example.org^", "://", "/ads/*",
+                                 "?ad=", "|", "^", "||", "||^"}) {
     CAPTURE(line);
     CHECK(fault_of(line) == LineFault::not_understood);
   }
@@ -238,7 +259,7 @@ TEST_CASE("a list of kind allow makes exceptions of its rules") {
 }
 
 TEST_CASE("an Adblock rule for a public suffix is refused unless forced") {
-  for (const char* const line : {"||com^", "||co.uk^", "||*.com^", "||github.io^", "*", "||*^",
+  for (const char* const line : {"||com^", "||co.uk^", "||*.com^", "||kawasaki.jp^", "*", "||*^",
                                  "com^", "||*com^", ".com^", "||com^$dnstype=A"}) {
     CAPTURE(line);
     CHECK(fault_of(line) == LineFault::public_suffix);

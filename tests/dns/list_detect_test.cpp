@@ -33,6 +33,9 @@ const std::vector<Sample>& samples() {
       {Format::adblock, "! Mixed\n0.0.0.0 a.example\nb.example\n||c.example^$important\n"},
       {Format::dnsmasq, "# dnsmasq\naddress=/ads.example/\naddress=/track.example/0.0.0.0\n"},
       {Format::dnsmasq, "local=/ads.example/\nlocal=/track.example/\n"},
+      {Format::adblock,
+       "! Title: for browsers\n*$removeparam=a_b\n*$removeparam=c(d)\n(x|y)$\n||track.example^\n"},
+      {Format::dnsmasq, "# addresses\nbogus-nxdomain=192.0.2.1\n"},
       {Format::rpz,
        "$TTL 30\n@ SOA localhost. root.localhost. (\n 1 ; serial\n 43200 3600 259200 300 )\n"
        "  NS localhost.\n; a comment\nads.example CNAME .\n*.ads.example CNAME .\n"},
@@ -66,6 +69,19 @@ TEST_CASE("a header of any length does not hide the format") {
   const auto parsed = parse(a_list(Format::automatic), text + "||a.example^\n");
   CHECK(parsed.report.format == Format::adblock);
   CHECK(parsed.rules == Rules{"block a.example"});
+}
+
+TEST_CASE("a page or a document that comes instead of a list gives no rules") {
+  for (const char* const text :
+       {"\n<!DOCTYPE html>\n<html>\n<head>\n<script>\nlogin()\n(x)\n</script>\n</head>\n",
+        "<?xml version=\"1.0\"?>\n<Error>\n<Code>(NoSuchKey)</Code>\n</Error>\n",
+        "{\n  \"errors\": [\n    \"(missing)\"\n  ]\n}\n"}) {
+    CAPTURE(text);
+    const auto parsed = parse(a_list(Format::automatic), text);
+    CHECK(parsed.rules.empty());
+    CHECK(parsed.report.format == Format::domains);
+    CHECK(parsed.all_faults() > 0);
+  }
 }
 
 TEST_CASE("a few stray lines do not change the format of a long list") {

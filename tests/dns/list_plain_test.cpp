@@ -60,12 +60,12 @@ TEST_CASE("lines of a hosts file that are none are counted, and the others hold"
   CHECK(parsed.first(LineFault::bad_name) == 3);
 }
 
-TEST_CASE("a domain list has names, what is below one, and both") {
+TEST_CASE("a domain list has names alone, and with all below them") {
   const std::string text =
-      "example.com\n*.below.example\n.both.example\n_dmarc.under_score.example.  # why\n"
+      "example.com\n*.starred.example\n.both.example\n_dmarc.under_score.example.  # why\n"
       "! comment\nxn--bcher-kva.example#here\n";
   CHECK(parse(a_list(Format::domains), text).rules ==
-        Rules{"block =example.com", "block *.below.example", "block both.example",
+        Rules{"block =example.com", "block starred.example", "block both.example",
               "block =_dmarc.under_score.example", "block =xn--bcher-kva.example"});
   auto with_subdomains = a_list(Format::domains);
   with_subdomains.subdomains = true;
@@ -117,7 +117,7 @@ TEST_CASE("a line over 4 KiB is skipped and counted, wherever it is cut") {
 }
 
 TEST_CASE("a public suffix or top-level domain is not blocked with all below it unless forced") {
-  const std::string text = ".com\n*.co.uk\n.github.io\nco.uk\ncom\n.example.co.uk\n.lan\n";
+  const std::string text = ".com\n*.co.uk\n.kawasaki.jp\nco.uk\ncom\n.example.co.uk\n.lan\n";
   const auto parsed = parse(a_list(Format::domains), text);
   CHECK(parsed.rules == Rules{"block =co.uk", "block =com", "block example.co.uk", "block lan"});
   CHECK(parsed.faults(LineFault::public_suffix) == 3);
@@ -128,6 +128,23 @@ TEST_CASE("a public suffix or top-level domain is not blocked with all below it 
   auto allowing = a_list(Format::domains);
   allowing.allows = true;
   CHECK(parse(allowing, text).faults(LineFault::public_suffix) == 3);
+}
+
+TEST_CASE("what one owner lets others have names below is a domain like any other") {
+  const auto parsed = parse(a_list(Format::domains),
+                            ".duckdns.org\n*.github.io\n.s3.amazonaws.com\n"
+                            "*.ec2-192-0-2-1.compute-1.amazonaws.com\n.blogspot.co.uk\n");
+  CHECK(parsed.rules == Rules{"block duckdns.org", "block github.io", "block s3.amazonaws.com",
+                              "block ec2-192-0-2-1.compute-1.amazonaws.com",
+                              "block blogspot.co.uk"});
+  CHECK(parsed.all_faults() == 0);
+}
+
+TEST_CASE("an address list has three signs for comments") {
+  const auto parsed =
+      parse(a_list(Format::addresses), "! Title: addresses\n# more\n; more\n192.0.2.1 ! why\n");
+  CHECK(parsed.rules == Rules{"block 192.0.2.1/32"});
+  CHECK(parsed.all_faults() == 0);
 }
 
 TEST_CASE("an address list blocks answers, but not half the Internet") {

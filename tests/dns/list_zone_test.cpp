@@ -33,6 +33,23 @@ TEST_CASE("dnsmasq: address=, server= and local= for domains and all below") {
   CHECK(parsed.all_faults() == 0);
 }
 
+TEST_CASE("dnsmasq: a comment follows any white space") {
+  const auto parsed = parse(a_list(Format::dnsmasq),
+                            "local=/a.example/\t# tab\nlocal=/b.example/  # blanks\n"
+                            "address=/c.example/#\t# one sign is no comment\n");
+  CHECK(parsed.rules == Rules{"nxdomain a.example", "nxdomain b.example", "block c.example"});
+  CHECK(parsed.all_faults() == 0);
+}
+
+TEST_CASE("dnsmasq: bogus-nxdomain= is about answers") {
+  const auto parsed = parse(a_list(Format::dnsmasq),
+                            "bogus-nxdomain=192.0.2.1\nbogus-nxdomain=2001:db8::/48 # range\n"
+                            "bogus-nxdomain=example.com\nbogus-nxdomain=0.0.0.0/0\n");
+  CHECK(parsed.rules == Rules{"nxdomain 192.0.2.1/32", "nxdomain 2001:db8::/48"});
+  CHECK(parsed.faults(LineFault::not_understood) == 1);
+  CHECK(parsed.faults(LineFault::public_suffix) == 1);
+}
+
 TEST_CASE("dnsmasq: what is not about domains, or not to be read, is counted") {
   const auto parsed = parse(a_list(Format::dnsmasq, true),
                             "server=8.8.8.8\nno-resolv\ncache-size=100\naddress=/x.example/1.2.3\n"

@@ -30,15 +30,25 @@ TEST_CASE("a public suffix file has rules, wildcards and exceptions") {
   }
 }
 
+TEST_CASE("the private section of a public suffix file is not read") {
+  const PublicSuffixFile file(
+      "// ===BEGIN ICANN DOMAINS===\ncom\n// ===END ICANN DOMAINS===\n"
+      "// ===BEGIN PRIVATE DOMAINS===\nblog.example\n*.host.example\n");
+  CHECK(file.contains(name("com")));
+  CHECK_FALSE(file.contains(name("blog.example")));
+  CHECK_FALSE(file.contains(name("a.host.example")));
+}
+
 TEST_CASE("top-level domains and public suffixes are known, private names of networks are none") {
   const PublicSuffixes suffixes;
-  for (const char* const suffix : {".", "com", "zip", "uk", "co.uk", "github.io", "foo.ck",
-                                   "xn--p1ai", "xn--55qx5d.cn", "notatld", "kawasaki.jp"}) {
+  for (const char* const suffix : {".", "com", "zip", "uk", "co.uk", "foo.ck", "xn--p1ai",
+                                   "xn--55qx5d.cn", "notatld", "kawasaki.jp"}) {
     CAPTURE(suffix);
     CHECK(suffixes.contains(name(suffix)));
   }
   for (const char* const other : {"example.com", "lan", "internal", "local", "a.co.uk", "www.ck",
-                                  "city.kawasaki.jp", "doubleclick.net", "a\\.b.com"}) {
+                                  "city.kawasaki.jp", "doubleclick.net", "a\\.b.com", "github.io",
+                                  "s3.amazonaws.com", "x.compute-1.amazonaws.com"}) {
     CAPTURE(other);
     CHECK_FALSE(suffixes.contains(name(other)));
   }
@@ -59,7 +69,7 @@ TEST_CASE("the system's file says what libpsl says") {
           "netlify", "pages", "web",    "gen", "ne", "asahikawa", "example"}) {
       const std::string text = std::string(label) + '.' + tld;
       const bool by_psl = psl_is_public_suffix2(psl_builtin(), text.c_str(),
-                                                PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) != 0;
+                                                PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
       ++asked;
       if (by_psl) ++suffixes;
       if (by_psl != file->contains(name(text))) ++differ;

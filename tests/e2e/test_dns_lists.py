@@ -128,3 +128,23 @@ def test_a_reload_takes_lists_in_and_out(world, servers):
     server.config.write_text(without)
     server.command("reload")
     assert explain(server, "n3.ads.example")["verdict"] == "pass"
+
+
+def test_what_a_list_is_refused_is_said_with_how_to_take_it(world, servers):
+    text = ".zip\n.co.uk\n*.duckdns.org\nads.example\n"
+    section = '[dns]\nlists = ["tlds"]\n[[dns.list]]\nname = "tlds"\npath = "tlds.txt"\n'
+    server = servers([wireguard.make_peer(2, name="laptop")])
+    (server.folder / "tlds.txt").write_text(text)
+    without = server.config.read_text()
+    server.config.write_text(section + without)
+    server.command("reload")
+    wait_in_force(server, 2)
+    said = "tlds: 2 lines: public_suffix, the first is line 1; force = true takes them\n"
+    assert said in server.command("dns", "lists").stdout
+    assert explain(server, "x.duckdns.org")["verdict"] == "block"
+    assert explain(server, "setup.zip")["verdict"] == "pass"
+    server.config.write_text(section + "force = true\n" + without)
+    server.command("reload")
+    wait_in_force(server, 4)
+    assert explain(server, "setup.zip")["verdict"] == "block"
+    assert "public_suffix" not in server.command("dns", "lists").stdout
