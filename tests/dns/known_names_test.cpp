@@ -36,6 +36,7 @@ TEST_CASE("a search engine's names lead to those of its safe search") {
   CHECK(target("m.youtube.com") == "restrict.youtube.com");
   CHECK(target("yandex.ru") == "familysearch.yandex.ru");
   CHECK(target("www.yandex.com.tr") == "familysearch.yandex.ru");
+  CHECK(target("yandex.eu") == "familysearch.yandex.ru");
   CHECK(target("pixabay.com") == "safesearch.pixabay.com");
   CHECK(target("www.ecosia.org") == "strict-safe-search.ecosia.org");
   CHECK(target("search.brave.com") == "forcesafe.search.brave.com");
@@ -71,7 +72,9 @@ TEST_CASE("public encrypted resolvers are known by address") {
                                   "2620:fe::fe",
                                   "2a07:a8c0::ab:cdef",
                                   "2606:1a40::1",
-                                  "2a10:50c0::ad1:ff"})
+                                  "2a10:50c0::ad1:ff",
+                                  "194.169.169.169",
+                                  "62.192.153.243"})
     CHECK(is_known(known));
   for (const char* const other : {"8.8.8.9", "1.1.1.4", "192.0.2.1", "45.90.29.1", "10.0.0.1",
                                   "2001:db8::1", "::", "0.0.0.0", "2606:4700:4700::1114"})
@@ -100,11 +103,17 @@ TEST_CASE("public encrypted resolvers are known by name, with what is below") {
                                   "p2.freedns.controld.com",
                                   "dns.digitale-gesellschaft.ch",
                                   "zero.dns0.eu",
-                                  "common.dot.dns.yandex.net"})
+                                  "common.dot.dns.yandex.net",
+                                  "ams01.dnscry.pt",
+                                  "dns.comss.one",
+                                  "doh.cox.net",
+                                  "ns.nwps.fi",
+                                  "dns.seia.io"})
     CHECK(is_known(known));
   for (const char* const other :
        {"google.com", "www.quad9.net", "nextdns.io", "my.nextdns.io", "apple.com", "dns.example",
-        "one.one", "google", ".", "net", "cloudflare.com", "dns.google.example", "xdns.google"})
+        "one.one", "google", ".", "net", "cloudflare.com", "dns.google.example", "xdns.google",
+        "hagezi.org", "comss.one", "cox.net", "nic.cl"})
     CHECK_FALSE(is_known(other));
   std::string text = "dns.google";
   while (text.size() + 2 < 250) text = "a." + text;
