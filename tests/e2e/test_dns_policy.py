@@ -41,7 +41,7 @@ FORMATS = {
     "hosts": ("# a comment\n0.0.0.0 ads.example.org more.example.org # and why\n127.0.0.1 localhost\n:: six.example.org\n",
               'format = "hosts"', ["ads", "more", "six"], ["a.ads", "www"]),
     "domains-exact": ("ads.example.org\n*.tree.example.org\n.dot.example.org\n", 'format = "domains"',
-                      ["ads", "a.tree", "b.a.tree", "dot", "a.dot"], ["a.ads", "tree"]),
+                      ["ads", "tree", "a.tree", "b.a.tree", "dot", "a.dot"], ["a.ads", "atree"]),
     "domains-suffix": ("ads.example.org\n", 'format = "domains"\nmatch = "suffix"', ["ads", "a.b.ads"], ["xads"]),
     "adblock": ("[Adblock Plus]\n! comment\n||ads.example.org^\n@@||good.ads.example.org^\n/^re[0-9]+\\.example\\.org$/\n"
                 "||deny.example.org^$denyallow=ok.deny.example.org\n||im.example.org^$important\n@@||im.example.org^\n"
