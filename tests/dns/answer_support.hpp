@@ -26,9 +26,11 @@ inline Octets wire(std::string_view text) {
   const Name read = name(text);
   return {read.wire().begin(), read.wire().end()};
 }
-inline Octets operator+(Octets a, const Octets& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
+inline Octets operator+(const Octets& a, const Octets& b) {
+  Octets out;
+  for (const Octets* part : {&a, &b})
+    for (const std::byte octet : *part) out.push_back(octet);
+  return out;
 }
 inline Octets address(std::string_view text) {
   const base::IpAddress read = base::IpAddress::parse(text).value();
