@@ -53,6 +53,7 @@ class AnswerCleaner {
   Fault step(std::uint64_t owner, const Made& made, bool& more) noexcept;
   Fault add_dname(Made& out) noexcept;
   const Seen* find(std::uint64_t owner, std::uint16_t type) const noexcept;
+  bool has_dname(std::uint64_t owner) const noexcept;
   void add_signatures(std::uint64_t owner, std::uint16_t type, const Written& at) noexcept;
   void add_zone(const Name& zone) noexcept;
   void add_authority() noexcept;
@@ -73,7 +74,8 @@ class AnswerCleaner {
   std::uint16_t counts_[3] = {};
   std::array<Seen, max_answer_records> seen_;
   std::size_t seen_count_ = 0;
-  bool has_dname_ = false;
+  std::array<std::uint64_t, max_chain> dnames_;  // owners; a chain has no more
+  std::size_t dname_count_ = 0;
   bool found_ = false;  // what was asked for
   Written now_;         // the end of the chain
   // Zones whose signatures are kept: what they deny is kept too.

@@ -86,8 +86,12 @@ Fault AnswerCleaner::index() noexcept {
     }
     if (record.class_ != ask_.class_) continue;
     if (seen_count_ == seen_.size()) return Fault::too_many;
-    has_dname_ |= record.type == type::dname;
-    seen_[seen_count_++] = {NameHash{}(record.owner), record.ttl, record.type,
+    const std::uint64_t owner = NameHash{}(record.owner);
+    if (record.type == type::dname) {
+      if (dname_count_ == dnames_.size()) return Fault::too_many;
+      dnames_[dname_count_++] = owner;
+    }
+    seen_[seen_count_++] = {owner, record.ttl, record.type,
                             static_cast<std::uint16_t>(record.rdata_offset),
                             static_cast<std::uint16_t>(record.rdata.size())};
   }
@@ -113,10 +117,10 @@ Fault AnswerCleaner::follow() noexcept {
     const auto end = been.begin() + std::ptrdiff_t(steps);
     if (std::find(been.begin(), end, owner) != end) return Fault::loop;
     Made made;
-    if (has_dname_) out_.fault = add_dname(made);
+    if (dname_count_ != 0) out_.fault = add_dname(made);
     if (!ok() || add_asked(owner) || !ok()) return out_.fault;
     if (steps == max_chain)
-      return has_dname_ || find(owner, type::cname) ? Fault::loop : Fault::none;
+      return dname_count_ != 0 || find(owner, type::cname) ? Fault::loop : Fault::none;
     been[steps] = owner;
     bool more = false;
     const Fault fault = step(owner, made, more);
@@ -171,7 +175,7 @@ Fault AnswerCleaner::add_dname(Made& out) noexcept {
   for (Name above = now_.name; !above.is_root();) {
     above = above.parent();
     const std::uint64_t owner = NameHash{}(above);
-    const Seen* const dname = find(owner, type::dname);
+    const Seen* const dname = has_dname(owner) ? find(owner, type::dname) : nullptr;
     if (!dname) continue;
     add(above, *dname);
     const std::size_t limit = std::size_t(dname->rdata_at) + dname->rdata_size;
@@ -197,6 +201,12 @@ const AnswerCleaner::Seen* AnswerCleaner::find(std::uint64_t owner,
     return each.type == type && each.owner == owner;
   });
   return at == end ? nullptr : &*at;
+}
+
+// A name may have more than a hundred domains above it: most are told apart here.
+bool AnswerCleaner::has_dname(std::uint64_t owner) const noexcept {
+  const auto end = dnames_.begin() + std::ptrdiff_t(dname_count_);
+  return std::find(dnames_.begin(), end, owner) != end;
 }
 
 void AnswerCleaner::add_signatures(std::uint64_t owner, std::uint16_t type,

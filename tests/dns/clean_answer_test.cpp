@@ -110,6 +110,16 @@ TEST_CASE("a CNAME that is asked for is found below a DNAME, too") {
   }
 }
 
+TEST_CASE("an answer with more DNAMEs than a chain has is refused") {
+  for (const std::size_t count : {max_chain, max_chain + 1}) {
+    auto answer = www();
+    answer.a("www.example.com", "192.0.2.1");
+    for (std::size_t i = 0; i < count; ++i)
+      answer.add(0, "d" + std::to_string(i) + ".example", type::dname, 200, wire("new.example"));
+    CHECK(Cleaned(answer).result.fault == (count == max_chain ? Fault::none : Fault::too_many));
+  }
+}
+
 TEST_CASE("a negative answer keeps the SOA of a zone that the name is in") {
   auto answer = www(rcode::nxdomain);
   answer.soa("example.com", 900, 60)
