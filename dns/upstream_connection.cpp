@@ -90,10 +90,13 @@ void Connection::break_off() noexcept {
   owner_.on_closed();
 }
 
-bool Connection::connected() noexcept {
+// Linux wakes a connecting socket for an ICMP error just before it is the socket's: only one that is
+// writable has its outcome.
+bool Connection::connected(std::uint32_t events) noexcept {
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) return false;
+  if ((events & EPOLLOUT) == 0) return true;
   if (!tls_) return become_open(), true;
   state_ = State::handshaking;
   return tls_->start(out_) && send_out();
@@ -108,7 +111,8 @@ void Connection::on_ready(std::uint32_t events) noexcept {
   if (state_ == State::closed || state_ == State::idle) return;
   if (state_ == State::connecting) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
-    if (!connected()) return break_off();
+    if (!connected(events)) return break_off();
+    if (state_ == State::connecting) return;
   }
   if (!flush()) return break_off();
   for (unsigned i = 0; i < most_reads; ++i)

@@ -40,7 +40,7 @@ class Connection final : public base::SocketPoller::Waiter {
   enum class State : std::uint8_t { idle, connecting, handshaking, open, closed };
 
   void break_off() noexcept;
-  bool connected() noexcept;
+  bool connected(std::uint32_t events) noexcept;  // false: it has failed
   bool receive() noexcept;
   bool take(base::Bytes bytes) noexcept;
   bool take_tls(base::Bytes bytes) noexcept;
