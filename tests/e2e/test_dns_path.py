@@ -20,6 +20,7 @@ import dns.rrset
 import pytest
 
 from lib import wireguard
+from lib.dns_upstreams import refusal
 from lib.server import config_text
 from lib.topology import ORIGIN4, OTHER4, TUNNEL4, TUNNEL6
 from test_reload import reload
@@ -27,7 +28,7 @@ from test_reload import reload
 pytestmark = pytest.mark.culvert_only
 PORT = 53
 SETTINGS = ["server.workers=2"]
-REFUSED = 1  # seconds; what is not refused waits longer
+REFUSED = 3  # seconds; what is not refused waits longer
 
 
 def answer_to(query):
@@ -119,7 +120,7 @@ class Setting:
     def text(self, extra=""):
         return config_text(self.server.key, [self.peer, self.phone], tail=configuration(extra))
 
-    def udp(self, server, name, kind="A", space=None, seconds=5):
+    def udp(self, server, name, kind="A", space=None, seconds=20):
         """The answer; dnspython checks that it comes from where it was sent to."""
         query = dns.message.make_query(name, kind, use_edns=0, payload=1232)
         with (space or self.space).entered():
@@ -127,7 +128,7 @@ class Setting:
 
     def tcp(self, server, name, kind="A"):
         with self.space.entered():
-            return dns.query.tcp(dns.message.make_query(name, kind), server, timeout=5)
+            return dns.query.tcp(dns.message.make_query(name, kind), server, timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ def test_a_connection_takes_many_questions_in_pieces(setting):
         queries[query.id] = query
         wire = query.to_wire()
         stream += struct.pack("!H", len(wire)) + wire
-    with setting.space.tcp(("9.9.9.9", 53), timeout=5) as connection:
+    with setting.space.tcp(("9.9.9.9", 53), timeout=30) as connection:
         for at in range(0, len(stream), 37):
             connection.sendall(stream[at:at + 37])
         connection.shutdown(socket.SHUT_WR)
@@ -193,22 +194,6 @@ def test_peers_have_names(setting):
     assert pointer.answer[0][0].to_text() == "phone.culvert.internal."
 
 
-def refusal(space, kind, target):
-    """(what it was refused with, seconds)."""
-    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-    with space.socket(family, kind) as made:
-        made.settimeout(5)
-        begin = time.monotonic()
-        try:
-            made.connect(target)
-            if kind == socket.SOCK_DGRAM:
-                made.send(b"hello")
-                made.recv(100)
-            return None, time.monotonic() - begin
-        except OSError as error:
-            return type(error), time.monotonic() - begin
-
-
 @pytest.mark.parametrize("target", [("9.9.9.9", 853), ("2620:fe::fe", 853), (TUNNEL4, 853), ("8.8.8.8", 443)])
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_phone_is_refused_encrypted_dns_at_once_and_falls_back(setting, kind, target):
@@ -225,7 +210,7 @@ def test_a_phone_is_refused_encrypted_dns_at_once_and_falls_back(setting, kind, 
 def test_dns_goes_on_after_workers_are_killed(setting):
     for pid in setting.server.workers():
         os.kill(pid, signal.SIGKILL)
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while time.monotonic() < limit:
         try:
             if addresses(setting.udp("8.8.8.8", f"after{time.monotonic()}.example.org", seconds=1)):
@@ -245,7 +230,7 @@ def test_a_reload_loses_no_question_and_holds_for_the_next(setting):
         while not stop.is_set():
             number += 1
             try:
-                setting.udp("8.8.8.8", f"r{number % 50}.example.org", seconds=3)
+                setting.udp("8.8.8.8", f"r{number % 50}.example.org", seconds=20)
                 done.append(number)
             except dns.exception.DNSException as error:
                 lost.append((number, repr(error)))
@@ -258,7 +243,7 @@ def test_a_reload_loses_no_question_and_holds_for_the_next(setting):
             said = reload(setting.server, setting.text(record))
             assert "dns.record" in said
             # The thread that asks is in another namespace: ask by a program of its own.
-            nas = setting.space.run("dig", "+short", "+time=2", "+tries=1", "@8.8.8.8", "nas.example.org").stdout
+            nas = setting.space.run("dig", "+short", "+time=15", "+tries=1", "@8.8.8.8", "nas.example.org").stdout
             assert nas.strip() == f"10.9.0.{number}"
     finally:
         stop.set()
@@ -275,11 +260,11 @@ def test_what_passes_is_left_alone(setting):
         query = dns.message.make_query("direct.example.org", "A")
         with setting.space.udp() as sock:
             sock.sendto(query.to_wire(), (OTHER4, PORT))
-            other.settimeout(5)
+            other.settimeout(20)
             data, source = other.recvfrom(4096)
             assert dns.message.from_wire(data).id == query.id
             other.sendto(data, source)
-            sock.settimeout(5)
+            sock.settimeout(20)
             assert sock.recvfrom(4096)[1] == (OTHER4, PORT)
         assert addresses(setting.udp("8.8.8.8", "direct.example.org")) == ["192.0.2.7"]
     finally:

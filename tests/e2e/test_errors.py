@@ -23,10 +23,9 @@ ORIGIN = {"v4": ORIGIN4, "v6": ORIGIN6}
 FAMILIES = pytest.mark.parametrize("family", ["v4", "v6"])
 
 
-def tcp_error(tunnel, target, timeout=5):
+def tcp_error(tunnel, target, timeout=20):
     try:
-        with tunnel.client.namespace.tcp(target, timeout=timeout) as made:
-            made.getpeername()  # without an error and without a peer is not connected either
+        tunnel.client.namespace.tcp(target, timeout=timeout).close()
     except TimeoutError:
         return "timeout"
     except OSError as error:
@@ -34,7 +33,7 @@ def tcp_error(tunnel, target, timeout=5):
     return "connected"
 
 
-def udp_error(tunnel, target, wait=3):
+def udp_error(tunnel, target, wait=20):
     """The error that one datagram from a connected socket brings back, as with IP_RECVERR."""
     made = tunnel.client.namespace.socket(socket.AF_INET6 if ":" in target[0] else socket.AF_INET,
                                           socket.SOCK_DGRAM)
@@ -58,9 +57,12 @@ def udp_error(tunnel, target, wait=3):
 
 @FAMILIES
 def test_a_closed_tcp_port_is_refused(tunnel, family):
-    begin = time.monotonic()
-    assert tcp_error(tunnel, (ORIGIN[family], 9)) == "ECONNREFUSED"
-    assert time.monotonic() - begin < 0.9  # the first SYN was answered, not its retransmission
+    took = []
+    for _ in range(5):
+        begin = time.monotonic()
+        assert tcp_error(tunnel, (ORIGIN[family], 9)) == "ECONNREFUSED"
+        took.append(time.monotonic() - begin)
+    assert min(took) < 0.9  # the first SYN was answered, not its retransmission
 
 
 @FAMILIES
@@ -126,8 +128,8 @@ class Traps:
                         made.listen(16)
                     into.append(made)
 
-    def touched(self):
-        return len(select.select(self.tcp + self.udp, [], [], 0.2)[0])
+    def touched(self, seconds=0.2):
+        return len(select.select(self.tcp + self.udp, [], [], seconds)[0])
 
     def close(self):
         for made in self.tcp + self.udp:
@@ -155,9 +157,7 @@ def test_a_denied_destination_is_prohibited_and_not_touched(tunnel, traps, targe
             if target.startswith(("224.", "250.")):
                 assert udp_error(tunnel, (target, 7777), wait=1) in ("timeout", "EINVAL", expected)
             else:
-                # Rarely the client's kernel loses the errno of an ICMP error that comes while
-                # connect() still runs; a connection it is not.
-                assert tcp_error(tunnel, (target, 7777)) in (expected, "ENOTCONN")
+                assert tcp_error(tunnel, (target, 7777)) == expected
                 assert udp_error(tunnel, (target, 7777)) == expected
         finally:
             namespace.ip(f"route del {target}/{length} dev {tunnel.client.interface}")
@@ -178,7 +178,7 @@ def test_forged_inner_destinations_reach_nobody(world, servers, traps):
     # The traps work, and the tunnel does: one that is allowed arrives.
     assert traps.touched() == 0
     client.send(miniwg.udp_packet((peer.address4, 4000), (ORIGIN4, 7777), b"hello"))
-    assert traps.touched() == 1
+    assert traps.touched(seconds=20) == 1
     sock.close()
 
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from .netns import end
+from .netns import connect, end
 
 RESOLVER = "resolver.example.org"  # the name in unbound's certificate
 
@@ -94,7 +94,7 @@ class Program:
         self._output = open(os.path.join(self.folder, "output"), "ab")
         self.process = self.namespace.start(*self.command, stdout=self._output, stderr=subprocess.STDOUT)
         address, name = self.probe
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 60
         while time.monotonic() < limit and self.process.poll() is None:
             with contextlib.suppress(OSError, dns.exception.DNSException), self.namespace.entered():
                 answer = dns.query.udp(dns.message.make_query(name, "A"), address, timeout=0.5)
@@ -282,14 +282,14 @@ def records(query, *texts, ttl=300):
     return response
 
 
-def refusal(namespace, kind, target, patience=5):
+def refusal(namespace, kind, target, patience=10):
     """(the class of the error that a client gets, or None; seconds until then)."""
     family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     with namespace.socket(family, kind) as made:
         made.settimeout(patience)
         begin = time.monotonic()
         try:
-            made.connect(target)
+            connect(made, target, patience)
             if kind == socket.SOCK_DGRAM:
                 made.send(b"hello")
                 made.recv(100)

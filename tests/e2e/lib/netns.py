@@ -6,9 +6,12 @@ from anywhere, so a test holds ordinary sockets of every machine of its topology
 
 import contextlib
 import ctypes
+import errno
 import os
+import select
 import socket
 import subprocess
+import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -20,7 +23,7 @@ def maps_one_account():
     return len(lines) == 1 and int(lines[0].split()[2]) == 1
 
 
-def run(*command, check=True, input=None, timeout=30):
+def run(*command, check=True, input=None, timeout=120):
     """Runs a program, with its error text in the exception if it fails."""
     done = subprocess.run(command, input=input, text=True, capture_output=True, timeout=timeout)
     if check and done.returncode != 0:
@@ -91,17 +94,17 @@ class Namespace:
     def socket(self, family, kind, protocol=0):
         with self.entered():
             made = socket.socket(family, kind, protocol)
-        made.settimeout(10)
+        made.settimeout(30)
         return made
 
-    def tcp(self, target, timeout=10, source=None):
+    def tcp(self, target, timeout=30, source=None):
         """A connection to (address, port)."""
         made = self.socket(family_of(target[0]), socket.SOCK_STREAM)
         made.settimeout(timeout)
         try:
             if source:
                 made.bind(source)
-            made.connect(target)
+            connect(made, target, timeout)
         except BaseException:
             made.close()
             raise
@@ -125,6 +128,28 @@ class Namespace:
             end(process)
         os.close(self._descriptor)
         run("ip", "netns", "del", self.name, check=False)
+
+
+def connect(made, target, timeout):
+    """As made.connect() with a timeout, but sure of the outcome. For an ICMP error Linux fills the error
+    queue of a connecting socket and wakes who polls it just before it ends the connection (tcp_v4_err):
+    SO_ERROR is 0 between the two, which Python takes for connected. Writable is what is decided."""
+    made.setblocking(False)
+    code = made.connect_ex(target)
+    limit = time.monotonic() + timeout
+    poller = select.poll()
+    poller.register(made, select.POLLOUT)
+    while code == errno.EINPROGRESS:
+        left = limit - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        events = poller.poll(left * 1000)
+        error = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error or any(each & select.POLLOUT for _, each in events):
+            code = error
+    made.settimeout(timeout)
+    if code:
+        raise OSError(code, os.strerror(code))
 
 
 def deepen(made, size):
