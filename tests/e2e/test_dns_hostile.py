@@ -209,7 +209,7 @@ def nothing_false(wire):
 
 
 @pytest.mark.parametrize("number", range(len(BATCHES)))
-@pytest.mark.seconds(120)
+@pytest.mark.seconds(300)
 def test_hostile_resolvers_harm_no_worker(setting, rounds, number):
     done = rounds(number)
     assert not setting.hostile.failures
@@ -222,7 +222,7 @@ def test_hostile_resolvers_harm_no_worker(setting, rounds, number):
 
 
 @pytest.mark.parametrize("each", BEHAVIOURS, ids=[each.name for each in BEHAVIOURS])
-@pytest.mark.seconds(120)
+@pytest.mark.seconds(300)
 def test_nothing_false_gets_through(setting, rounds, each):
     done = rounds(batch_of(each))
     assert setting.hostile.asked[each.name] > 0
@@ -414,7 +414,7 @@ def closed(sock):
         return True
 
 
-@pytest.mark.seconds(90)
+@pytest.mark.seconds(240)
 def test_connections_are_bounded_and_those_that_do_nothing_keep_nobody_out(calm):
     """Of one client 16 at the most; another client has its own."""
     held = []
@@ -426,8 +426,10 @@ def test_connections_are_bounded_and_those_that_do_nothing_keep_nobody_out(calm)
                 continue
             held.append(sock)
             sock.sendall(b"\0")  # half a length, and then nothing
-        time.sleep(0.5)
-        assert sum(not closed(sock) for sock in held) <= 16
+        limit = time.monotonic() + 20
+        while sum(not closed(sock) for sock in held) > 16:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
         with calm.world.second.tcp(("9.9.9.9", 53), timeout=PATIENCE) as sock:
             sock.sendall(frames(query("tcp.example.org", 9)))
             sock.shutdown(socket.SHUT_WR)
@@ -436,7 +438,7 @@ def test_connections_are_bounded_and_those_that_do_nothing_keep_nobody_out(calm)
     finally:
         for sock in held:
             sock.close()
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while time.monotonic() < limit:
         try:
             with calm.space.tcp(("9.9.9.9", 53), timeout=2) as sock:
@@ -465,7 +467,7 @@ def timed(space, names):
     return took
 
 
-@pytest.mark.seconds(120)
+@pytest.mark.seconds(300)
 def test_a_client_that_floods_takes_no_answer_from_another(calm):
     """Thousands of names a second that nobody answers; the other client's questions, known and not known,
     are all answered meanwhile."""
@@ -508,14 +510,14 @@ def test_a_client_that_floods_takes_no_answer_from_another(calm):
     assert calm.server.resident() - resident < 16 << 20
     assert asked < sent[0] / 2  # 100 in flight, each for 5 s
     # Its own questions go on when those that nobody answers have been given up.
-    limit, number, told = time.monotonic() + 30, 0, None
+    limit, number, told = time.monotonic() + 60, 0, None
     while time.monotonic() < limit and not (told and addresses(told)):
         number += 1
         told = ask(calm.space, f"after{number}.example.org", seconds=2)
     assert told and addresses(told) == [GOOD]
 
 
-@pytest.mark.seconds(120)
+@pytest.mark.seconds(300)
 def test_names_that_nobody_answers_keep_nobody_from_the_only_resolver(calm):
     """Twice as long as such a question waits, so that all of the resolver's recent questions have failed."""
     with calm.space.udp() as sock:
@@ -527,7 +529,7 @@ def test_names_that_nobody_answers_keep_nobody_from_the_only_resolver(calm):
             assert addresses(ask(calm.world.second, f"quick{number}.example.org")) == [GOOD]
 
 
-@pytest.mark.seconds(120)
+@pytest.mark.seconds(300)
 def test_guesses_from_outside_are_not_believed(calm):
     """Somebody sends answers in the resolver's name to ports of the server while a question waits."""
     sock = calm.honest.sock

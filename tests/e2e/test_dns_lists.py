@@ -62,7 +62,7 @@ def lists(server):
     return json.loads(server.command("dns", "lists", "--json").stdout)
 
 
-def wait_in_force(server, rules, seconds=15):
+def wait_in_force(server, rules, seconds=60):
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         told = lists(server)

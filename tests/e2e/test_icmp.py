@@ -16,8 +16,8 @@ pytestmark = pytest.mark.culvert_only
 
 def hops(client, target, *options):
     """The addresses that traceroute names, one a hop; None where nobody answered."""
-    done = client.namespace.run("traceroute", "-n", "-q", "1", "-w", "2", "-m", "6", *options, target,
-                                timeout=40)
+    done = client.namespace.run("traceroute", "-n", "-q", "1", "-w", "10", "-m", "6", *options, target,
+                                timeout=120)
     found = []
     for line in done.stdout.splitlines()[1:]:
         fields = line.split()
@@ -39,7 +39,7 @@ def test_traceroute_v6(tunnel, options):
 @pytest.mark.parametrize("target, unreachable", [("203.0.113.70", "Destination Host Unreachable"),
                                                  ("2001:db8:dead::1", "No route")], ids=["v4", "v6"])
 def test_ping_of_an_unreachable_host_says_who_said_so(tunnel, target, unreachable):
-    done = tunnel.client.namespace.run("ping", "-n", "-c", "1", "-W", "2", target, check=False)
+    done = tunnel.client.namespace.run("ping", "-n", "-c", "1", "-W", "10", target, check=False)
     assert "0 received" in done.stdout
     assert unreachable in done.stdout
     assert (HOP6 if ":" in target else HOP4) in done.stdout
@@ -47,7 +47,7 @@ def test_ping_of_an_unreachable_host_says_who_said_so(tunnel, target, unreachabl
 
 def test_ping_of_a_denied_address_is_prohibited(tunnel):
     tunnel.client.namespace.ip(f"route replace {topology.METADATA} dev {tunnel.client.interface}")
-    done = tunnel.client.namespace.run("ping", "-n", "-c", "1", "-W", "2", topology.METADATA, check=False)
+    done = tunnel.client.namespace.run("ping", "-n", "-c", "1", "-W", "10", topology.METADATA, check=False)
     assert "Packet filtered" in done.stdout and "0 received" in done.stdout
 
 
@@ -66,7 +66,7 @@ def test_where_the_system_forbids_ping_the_answer_is_unreachable_and_never_inven
         client = wireguard.Client(world, peer, server.public, namespace=world.second,
                                   endpoint=f"{topology.SERVER4}:51830").wait_until_up()
         for target in (ORIGIN4, ORIGIN6):
-            done = client.namespace.run("ping", "-n", "-c", "2", "-W", "1", "-i", "0.2", target, check=False)
+            done = client.namespace.run("ping", "-n", "-c", "2", "-W", "10", "-i", "0.2", target, check=False)
             assert " 0 received" in done.stdout
             assert re.search("nreachable|prohibited|filtered", done.stdout), done.stdout
         assert client.ping(TUNNEL6) == 1  # our own address needs no socket

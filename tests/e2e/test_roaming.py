@@ -103,9 +103,13 @@ def test_a_persistent_keepalive_keeps_the_nat_open(world, servers, request, keep
                               keepalive=keepalive).wait_until_up()
     here, there = connected(world, client)
     relay.set(mapping_expiry_ms=2000)
-    time.sleep(3)
+    for _ in range(8):
+        before = relay.counters()["up"]["received"]
+        time.sleep(3)
+        if keepalive or relay.counters()["up"]["received"] == before:
+            break  # else something was late, and it was no silence
     there.sendall(b"are you there?")
-    here.settimeout(1.5)
+    here.settimeout(10 if reached else 1.5)
     try:
         heard = here.recv(100) == b"are you there?"
     except TimeoutError:
@@ -132,7 +136,7 @@ def test_the_answer_leaves_from_the_address_that_was_contacted(world, servers):
     for address in [*more4, *more6, topology.SERVER_OUT4, SERVER4, SERVER6]:
         sock = sockets[6 if ":" in address else 4]
         sock.sendto(client.seal(miniwg.echo_packet(peer.address4, TUNNEL4)), (address, server.port))
-        sock.settimeout(3)
+        sock.settimeout(20)
         assert sock.recvfrom(2000)[1][:2] == (address, server.port)
     for sock in sockets.values():
         sock.close()
@@ -154,7 +158,7 @@ def test_a_vanished_local_address_is_not_clung_to(world, servers, family):
     here, there = connected(world, client)
     world.server.ip(f"addr del {first}/{length} dev outer")
     there.sendall(b"from where?")  # the server speaks first, with a stale source
-    here.settimeout(3)
+    here.settimeout(20)
     assert here.recv(100) == b"from where?"
     client.set("peer", server.public, "endpoint", f"{bracket.format(second)}:{server.port}")
     assert client.ping(TUNNEL4, count=2) == 2
@@ -174,9 +178,12 @@ def test_the_endpoint_moves_even_when_the_inner_source_is_not_allowed(world, ser
     _, mapped = origin.recvfrom(100)
     client.sock = second
     client.send(miniwg.udp_packet(("10.8.0.99", 5000), origin.getsockname(), b"not mine"))
-    time.sleep(0.2)
-    origin.sendto(b"to the new place", mapped)
-    assert client.receive_udp() == b"to the new place"
+    heard = None
+    for _ in range(20):  # what the client sent may not have been read yet
+        origin.sendto(b"to the new place", mapped)
+        if heard := client.receive_udp(seconds=1):
+            break
+    assert heard == b"to the new place"
     for made in (first, second, origin):
         made.close()
 
@@ -189,9 +196,10 @@ def test_one_lost_handshake_message_costs_one_retry(world, servers, request, dro
     server = servers([peer])
     faults = {direction: {"drop_first": types} for direction, types in drop.items()}
     relay = Relay(world, request.config.getoption("--relay"), **faults)
+    client = wireguard.Client(world, peer, server.public, endpoint=relay.endpoint)
     begin = time.monotonic()
-    wireguard.Client(world, peer, server.public, endpoint=relay.endpoint).wait_until_up(seconds=9)
-    assert time.monotonic() - begin < 8
+    client.wait_until_up()
+    assert time.monotonic() - begin < 10  # it is sent again after 5 s, and once more after 10
 
 
 @pytest.mark.seconds(60)

@@ -49,8 +49,8 @@ def test_one_byte_writes_arrive_in_order(tunnel):
 
 
 def fill(connection, seconds):
-    """Sends until nothing goes any more for half a second; how much that was."""
-    connection.settimeout(0.5)
+    """Sends until nothing goes any more for two seconds; how much that was."""
+    connection.settimeout(2)
     sent, limit = 0, time.monotonic() + seconds
     block = bytes(1 << 16)
     try:
@@ -66,9 +66,9 @@ def test_a_side_that_never_reads_stops_the_other(tunnel, reader):
     """Backpressure from end to end: what is under way is a few windows, not a queue that grows."""
     here, there = connected(tunnel.world, tunnel.client)
     sender = there if reader == "client" else here
-    sent = fill(sender, 8)
+    sent = fill(sender, 30)
     assert 0 < sent < 32 << 20
-    assert fill(sender, 1) < 4 << 20
+    assert fill(sender, 4) < 4 << 20
     here.close()
     there.close()
 
@@ -135,12 +135,12 @@ def test_clients_reach_each_other_only_when_the_overlay_is_on(world, servers, ov
     right.wait_until_up()
     listener = right.namespace.tcp_listener(two.address4, 7000)
     try:
-        left.namespace.tcp((two.address4, 7000), timeout=5).close()
+        left.namespace.tcp((two.address4, 7000), timeout=20).close()
         reached = True
     except OSError as error:
         assert error.errno in (errno.EHOSTUNREACH, errno.EACCES)
         reached = False
     assert reached == overlay
-    assert (left.ping(two.address4, wait=1) == 1) == overlay
-    assert (left.ping(two.address6, wait=1) == 1) == overlay
+    assert (left.ping(two.address4) == 1) == overlay
+    assert (left.ping(two.address6) == 1) == overlay
     listener.close()

@@ -18,7 +18,7 @@ import pytest
 
 from lib import wireguard
 from lib.netns import maps_one_account
-from lib.server import NOBODY, NOGROUP
+from lib.server import NOBODY, NOGROUP, alive
 from lib.tcp import connected
 from lib.topology import ORIGIN4, SERVER4, TUNNEL4
 
@@ -53,7 +53,7 @@ def start(servers):
 def wg(world, *arguments, input=None, check=True):
     """wg where there are no interfaces of the kernel's."""
     done = subprocess.run([*world.server.prefix(), "wg", *arguments], input=input, text=True,
-                          capture_output=True, timeout=20)
+                          capture_output=True, timeout=60)
     if check:
         assert done.returncode == 0, f"wg {' '.join(arguments)}: {done.stderr}"
     return done
@@ -65,7 +65,7 @@ def dump(world):
     return lines[0].split("\t"), {line.split("\t")[0]: line.split("\t") for line in lines[1:]}
 
 
-def ask(text, patience=10):
+def ask(text, patience=30):
     """What the socket answers to `text`, up to the first blank line."""
     with socket.socket(socket.AF_UNIX) as made:
         made.settimeout(patience)
@@ -99,8 +99,12 @@ def test_show_agrees_with_the_client(world, start):
     server = start([peer, quiet])
     client = wireguard.Client(world, peer, server.public).wait_until_up()
     client.ping(ORIGIN4, count=3)
-    time.sleep(0.2)
-    mine, peers = dump(world)
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:  # until nothing was under way between the two
+        mine, peers = dump(world)
+        if tuple(int(peers[peer.key.public][column]) for column in (6, 5)) == client.transfer():
+            break
+        time.sleep(0.1)
     assert mine == [server.key.private, server.public, "51820", "off"]
     key, psk, endpoint, allowed, handshake, received, sent, keepalive = peers[peer.key.public]
     assert psk == peer.psk and allowed == ",".join(peer.allowed_ips) and keepalive == "off"
@@ -207,12 +211,12 @@ def test_set_changes_the_port_and_the_client_follows(world, start):
     wg(world, "set", NAME, "listen-port", "51999")
     assert dump(world)[0][2] == "51999"
     client.set("peer", server.public, "endpoint", f"{SERVER4}:51999")
-    client.wait_until_up(seconds=20)
+    client.wait_until_up()
     old = wireguard.Client(world, wireguard.make_peer(3), server.public, namespace=world.second)
     assert old.ping(TUNNEL4, count=1, wait=1) == 0
     wg(world, "set", NAME, "peer", old.peer.key.public, "allowed-ips", ",".join(old.peer.allowed_ips))
     old.set("peer", server.public, "endpoint", f"{SERVER4}:51999")
-    old.wait_until_up(seconds=20)
+    old.wait_until_up()
     taken = world.server.udp("0.0.0.0", 51998)
     refused = wg(world, "set", NAME, "listen-port", "51998", check=False)
     assert refused.returncode != 0 and dump(world)[0][2] == "51999"
@@ -285,7 +289,7 @@ def test_silent_connections_do_not_keep_wg_out(world, start):
         made.sendall(b"set=1\n")
     begin = time.monotonic()
     dump(world)
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 40
     for made in silent:
         made.close()
 
@@ -304,10 +308,13 @@ def test_nobody_else_may_connect(start):
 
 def test_a_stale_socket_is_replaced_and_the_socket_goes_with_the_server(world, start):
     server = start([wireguard.make_peer(2)])
+    workers = server.workers()
     server.process.send_signal(signal.SIGKILL)
-    server.process.wait(5)
+    server.process.wait(30)
     assert os.path.exists(PATH)
-    time.sleep(0.5)
+    limit = time.monotonic() + 30
+    while any(alive(pid) for pid in workers) and time.monotonic() < limit:
+        time.sleep(0.02)
     server.start()
     dump(world)
     server.terminate()
@@ -321,13 +328,13 @@ def test_without_the_directory_there_is_a_warning_and_no_socket(world, servers):
     wireguard.Client(world, peer, server.public, endpoint=f"{SERVER4}:51820").wait_until_up()
 
 
-@pytest.mark.seconds(90)
+@pytest.mark.seconds(300)
 def test_ten_thousand_peers_in_one_set(world, start):
     server = start([wireguard.make_peer(2)])
     peers = {hashlib.sha256(bytes([n & 255, n >> 8])).hexdigest(): n for n in range(10_000)}
     text = "set=1\nreplace_peers=true\n" + "".join(
         f"public_key={key}\nreplace_allowed_ips=true\nallowed_ip=10.9.{n >> 8}.{n & 255}/32\n"
         for key, n in peers.items()) + "\n"
-    assert ask(text, patience=60) == "errno=0\n\n"
+    assert ask(text, patience=200) == "errno=0\n\n"
     assert len(dump(world)[1]) == 10_000
     assert server.process.poll() is None

@@ -32,7 +32,7 @@ class Answer:
 
 class Connection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=60)
         self.path = str(path)
 
     def connect(self):

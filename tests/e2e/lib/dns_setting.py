@@ -78,7 +78,7 @@ class Setting:
     def lists(self):
         return self.json("lists")["lists"]
 
-    def wait_for(self, holds, seconds=20):
+    def wait_for(self, holds, seconds=60):
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             if got := holds():
@@ -89,7 +89,7 @@ class Setting:
     def json(self, *command):
         return json.loads(self.server.command("dns", *command, "--json").stdout)
 
-    def ask(self, who, name, kind="A", tcp=False, server=ANY_RESOLVER, edns=True, seconds=10, **options):
+    def ask(self, who, name, kind="A", tcp=False, server=ANY_RESOLVER, edns=True, seconds=30, **options):
         """What client `who` is answered; UDP is asked again while nothing comes, as clients do."""
         query = dns.message.make_query(name, kind, use_edns=0 if edns else False, payload=1232, **options)
         limit = time.monotonic() + seconds

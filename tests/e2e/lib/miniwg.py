@@ -87,7 +87,7 @@ class MiniClient:
         self.send_key, self.receive_key = (ChaCha20Poly1305(key) for key in kdf(2, chain, b""))
         self.counter = 0
 
-    def handshake(self, seconds=5):
+    def handshake(self, seconds=20):
         self.sock.sendto(self.initiation(), self.server)
         self.sock.settimeout(seconds)
         self.accept(self.sock.recv(2000))
@@ -104,7 +104,7 @@ class MiniClient:
     def send(self, inner):
         self.sock.sendto(self.seal(inner), self.server)
 
-    def receive(self, seconds=2):
+    def receive(self, seconds=20):
         """The next inner packet, keepalives left out; None when the time is over."""
         limit = time.monotonic() + seconds
         while (left := limit - time.monotonic()) > 0:
@@ -121,7 +121,7 @@ class MiniClient:
                 return inner
         return None
 
-    def receive_udp(self, seconds=2):
+    def receive_udp(self, seconds=20):
         """The payload of the next IPv4 UDP packet; None when the time is over."""
         while (inner := self.receive(seconds)) is not None:
             if inner[0] == 0x45 and inner[9] == socket.IPPROTO_UDP:

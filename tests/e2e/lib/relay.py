@@ -24,13 +24,13 @@ class Relay:
                                  "--seed", str(seed))
         if world:
             world.later(self.close)
-        for _ in range(500):
-            if os.path.exists(path) or self.process.poll() is not None:
-                break
-            time.sleep(0.01)
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._control.settimeout(10)
-        self._control.connect(path)
+        self._control.settimeout(20)
+        limit = time.monotonic() + 20
+        while self._control.connect_ex(path) != 0:  # there is no file, or nobody listens to it yet
+            if self.process.poll() is not None or time.monotonic() > limit:
+                raise RuntimeError(f"{binary} does not listen at {path}: {self.process.poll()}")
+            time.sleep(0.01)
         self._lines = self._control.makefile("r")
         self.set(up=up, down=down, **session)
 

@@ -87,7 +87,7 @@ class Culvert:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, seconds=15):
+    def wait_until_ready(self, seconds=60):
         """Until every worker serves, by what the server says itself since this start."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
@@ -104,7 +104,7 @@ class Culvert:
     def workers(self):
         return children_of(self.process.pid)
 
-    def command(self, *arguments, check=True, input=None, timeout=15):
+    def command(self, *arguments, check=True, input=None, timeout=60):
         """Another culvert command, as the same user, in the same place."""
         done = subprocess.run([*self.world.server.prefix(), *unprivileged(), str(self.binary), *arguments],
                               cwd=self.folder, capture_output=True, text=True, input=input, timeout=timeout,
@@ -121,7 +121,7 @@ class Culvert:
     def cpu_seconds(self):
         return sum(cpu_of(each) for each in [self.process.pid, *self.workers()])
 
-    def terminate(self, patience=10):
+    def terminate(self, patience=30):
         """SIGTERM; (exit code, seconds it took)."""
         begin = time.monotonic()
         self.process.terminate()

@@ -43,12 +43,12 @@ class Stream:
                 return
             self.received += len(data)
 
-    def wait_for_end(self, seconds=20):
+    def wait_for_end(self, seconds=60):
         self.threads[1].join(seconds)
         assert not self.threads[1].is_alive(), f"goes on after {self.received} bytes"
         return self.close()
 
-    def wait_for(self, count, seconds=20):
+    def wait_for(self, count, seconds=60):
         limit = time.monotonic() + seconds
         while self.received < count:
             assert time.monotonic() < limit and self.threads[1].is_alive(), (self.received, self.error)
@@ -86,9 +86,9 @@ def passes(world, client):
 
 def connected_soon(world, client):
     listener = world.origin.tcp_listener(ORIGIN4)
-    listener.settimeout(1)
+    listener.settimeout(10)
     try:
-        here = client.namespace.tcp(listener.getsockname()[:2], timeout=1)
+        here = client.namespace.tcp(listener.getsockname()[:2], timeout=10)
         try:
             return here, listener.accept()[0]
         except OSError:

@@ -42,7 +42,7 @@ class Download:
         self.threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._receive)]
         for thread in self.threads:
             thread.start()
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 30
         while self.bytes < 1_000_000 and time.monotonic() < limit:
             time.sleep(0.01)
 

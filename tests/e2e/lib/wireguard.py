@@ -116,7 +116,8 @@ class Client:
 
     def _wait_for_device(self):
         socket_path = f"/var/run/wireguard/{self.interface}.sock"
-        for _ in range(500):
+        limit = time.monotonic() + 30
+        while time.monotonic() < limit:
             if os.path.exists(socket_path) and self.namespace.run(
                     "ip", "link", "show", self.interface, check=False).returncode == 0:
                 return
@@ -152,7 +153,7 @@ class Client:
     def latest_handshake(self):
         return int(self.show("latest-handshakes")[0])
 
-    def ping(self, target, count=1, size=56, wait=2, interval=0.05):
+    def ping(self, target, count=1, size=56, wait=5, interval=0.05):
         """How many of `count` echoes came back."""
         done = self.namespace.run("ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-W", str(wait),
                                   "-s", str(size), target, check=False, timeout=count * (wait + 1) + 10)
@@ -161,7 +162,7 @@ class Client:
                 return int(line.split(" received")[0].split()[-1])
         raise RuntimeError(f"ping {target}: {done.stdout} {done.stderr}")
 
-    def wait_until_up(self, target=topology.TUNNEL4, seconds=12):
+    def wait_until_up(self, target=topology.TUNNEL4, seconds=60):
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             if self.ping(target, wait=1):
