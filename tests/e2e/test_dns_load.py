@@ -20,11 +20,11 @@ import time
 import pytest
 
 from lib import wireguard
+from lib.dns_questions import RESOLVER, Honest, addresses, ask, query
 from lib.hostile_dns import GOOD, GOOD_BYTES
 from lib.server import config_text
 from lib.topology import ORIGIN4, TUNNEL4
 from test_commands import client_from, on_server
-from test_dns_hostile import RESOLVER, Honest, addresses, ask, query
 from test_reload import reload
 
 pytestmark = [pytest.mark.culvert_only, pytest.mark.seconds(120)]

@@ -5,7 +5,6 @@
 
 import os
 import select
-import socket
 import statistics
 import struct
 import time
