@@ -69,13 +69,14 @@ std::string dns_lists_text(const json& lists, base::WallTime now) {
                       {"changed", true},
                       {"checked", true},
                       {"state"},
+                      {"read as"},
                       {"from"}});
   std::string remarks;
   for (const json& list : member(lists, "lists")) {
     table.add({text_of(list, "name"), text_of(list, "kind"),
                std::to_string(number_of(list, "rules")), human::bytes(number_of(list, "bytes")),
                ago(list, "changed", now), ago(list, "checked", now), state_of(list),
-               source_of(list)});
+               text_of(list, "taken_as"), source_of(list)});
     remarks += remarks_on(list);
   }
   if (member(lists, "lists").empty()) return "there is no [[dns.list]]\n";

@@ -143,11 +143,20 @@ asio::awaitable<std::string> DnsLists::Impl::compile_once() {
   for (std::size_t i = 0; i < used.size() && i < report->lists.size(); ++i) {
     const dns::CompiledList& list = report->lists[i];
     if (list.error.empty())
-      used[i]->record.report = list.report;
+      used[i]->record.report = list.report, tell_no_room(*used[i]);
     else if (has_copy(*used[i]))
       log::warn("list {}: {}", clean_text(used[i]->settings.name), clean_text(list.error));
   }
   co_return std::string();
+}
+
+void DnsLists::Impl::tell_no_room(const Entry& entry) {
+  constexpr auto at = std::size_t(dns::LineFault::no_room);
+  const dns::ListReport& report = entry.record.report;
+  if (report.faults[at] > 0)
+    log::warn(
+        "list {}: {} rules from line {} on are left out: there are more than a rule table holds",
+        clean_text(entry.settings.name), report.faults[at], report.first[at]);
 }
 
 void DnsLists::Impl::tell_updated() {

@@ -66,6 +66,7 @@ struct DnsLists::Impl : std::enable_shared_from_this<Impl> {
   boost::asio::awaitable<std::string> compile_once();
   Task start_with();
   void tell_updated();
+  static void tell_no_room(const Entry& entry);  // what of it a table does not hold
 
   Parts parts;
   ListFiles files;

@@ -59,6 +59,8 @@ std::string_view to_string(LineFault fault) noexcept {
       return "bad_pattern";
     case LineFault::badfilter:
       return "badfilter";
+    case LineFault::no_room:
+      return "no_room";
     case LineFault::count_:
       break;
   }

@@ -29,6 +29,7 @@ enum class LineFault : std::uint8_t {
   public_suffix,  // it would block a top-level domain or public suffix (libpsl); see force
   bad_pattern,    // RE2 refused it, or it is too large
   badfilter,      // switched off by a $badfilter rule (counted by the compiler)
+  no_room,        // more than a rule table holds (counted by the compiler)
   count_
 };
 std::string_view to_string(LineFault fault) noexcept;

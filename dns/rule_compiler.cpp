@@ -41,11 +41,8 @@ class ListCompiler {
     if (!source_.file.empty()) out.error = feed(parser, buffer);
     out.report = parser.finish();
     note(out.report, LineFault::bad_pattern, bad_patterns_, first_bad_pattern_);
+    note(out.report, LineFault::no_room, too_many_, first_too_many_);
     out.report.rules -= std::min(out.report.rules, bad_patterns_ + too_many_);
-    if (too_many_ > 0 && out.error.empty())
-      out.error = std::to_string(too_many_) + " rules from line " +
-                  std::to_string(first_too_many_) +
-                  " on are left out: there are more than a rule table holds";
     return out;
   }
   std::uint32_t first_badfilter() const noexcept { return first_badfilter_; }

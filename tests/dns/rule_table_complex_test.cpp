@@ -3,6 +3,8 @@
 
 #include "dns/complex_rule.hpp"
 #include "dns/pattern_set.hpp"
+#include "dns/rule_compiler.hpp"
+#include "dns/rule_file.hpp"
 #include "tests/dns/rule_table_support.hpp"
 #include "tests/support/catch.hpp"
 
@@ -258,4 +260,23 @@ TEST_CASE("address ranges say what a look at every prefix says") {
     wrong += block != expected;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("rules that a table has no room for are counted, with the line of the first") {
+  std::string text = "! conditions cost room\n";
+  for (std::size_t i = 0; i < max_complex_rules + 7; ++i)
+    text += "||d" + std::to_string(i) + ".example^$dnstype=A\n";
+  const base::FileDescriptor in = memory_file(), out = memory_file();
+  REQUIRE(::write(in.get(), text.data(), text.size()) == ssize_t(text.size()));
+  ListSource source;
+  source.settings.name = "large";
+  source.file = "/proc/self/fd/" + std::to_string(in.get());
+  SeededRandom random(1);
+  const auto report = compile_rules({source}, out.get(), random);
+  REQUIRE(report);
+  const ListReport& list = report->lists[0].report;
+  CHECK(report->lists[0].error.empty());
+  CHECK(list.rules == max_complex_rules);
+  CHECK(list.faults[std::size_t(LineFault::no_room)] == 7);
+  CHECK(list.first[std::size_t(LineFault::no_room)] == max_complex_rules + 2);
 }
