@@ -1,9 +1,14 @@
-// One address or prefix a line; '#', ';' or '!' begins a comment. Answers that hold one are blocked.
+// One address or prefix a line, perhaps with a number behind it (in how many lists it was); '#',
+// ';' or '!' begins a comment. Answers that hold one are blocked.
 #include "dns/list_sink.hpp"
 #include "dns/list_text.hpp"
 
 namespace culvert::dns {
 namespace {
+
+bool is_number(std::string_view text) noexcept {
+  return text.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 class AddressesParser : public LineParser {
  public:
@@ -12,8 +17,8 @@ class AddressesParser : public LineParser {
   void line(std::string_view text) override {
     text = trim(text.substr(0, text.find_first_of("#;!")));
     if (text.empty()) return;
-    const auto prefix = read_prefix(text);
-    if (!prefix) return sink_.fault(LineFault::not_understood);
+    const auto prefix = read_prefix(take_word(text));
+    if (!prefix || !is_number(trim(text))) return sink_.fault(LineFault::not_understood);
     rule_.answer_prefixes.assign(1, *prefix);
     rule_.action = RuleAction::block;
     sink_.emit(rule_);

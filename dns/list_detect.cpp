@@ -49,9 +49,12 @@ Format format_of(std::string_view line) noexcept {
   std::string_view rest = line;
   const std::string_view word = take_word(rest);
   rest = trim(rest);
-  const bool alone = rest.empty() || rest.front() == '#' || rest.front() == ';';
+  bool alone = rest.empty() || rest.front() == '#' || rest.front() == ';';
   const std::string_view address = word.substr(0, word.find_first_of("%;#"));
-  if (read_prefix(address) || word == "0") return alone ? Format::addresses : Format::hosts;
+  if (read_prefix(address) || word == "0") {
+    alone = alone || rest.find_first_not_of("0123456789") == std::string_view::npos;
+    return alone ? Format::addresses : Format::hosts;
+  }
   if (!alone) return Format::automatic;
   if (is_domain(word.substr(0, word.find('#')))) return Format::domains;
   if (line.find_first_of("\\()[]^$+") != std::string_view::npos) return Format::regex;

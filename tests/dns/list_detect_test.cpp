@@ -42,6 +42,7 @@ const std::vector<Sample>& samples() {
       {Format::rpz, "; no header\nads.example CNAME .\n*.ads.example CNAME .\n"},
       {Format::regex,
        "# Expressions\n^ads?[0-9]+\\.\n(\\.|^)track\\.example$\n^(.+[_.-])?telemetry[_.-]\n"},
+      {Format::addresses, "# address\thow often\n192.0.2.1\t10\n198.51.100.7\t9\n"},
       {Format::addresses, "; drop list\n192.0.2.0/24 ; SBL1\n198.51.100.7\n2001:db8::/32\n"}};
   return all;
 }

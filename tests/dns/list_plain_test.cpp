@@ -140,6 +140,14 @@ TEST_CASE("what one owner lets others have names below is a domain like any othe
   CHECK(parsed.all_faults() == 0);
 }
 
+TEST_CASE("an address may have a number behind it, and nothing else") {
+  const auto parsed =
+      parse(a_list(Format::addresses),
+            "192.0.2.1\t10\n198.51.100.0/24 3 # x\n192.0.2.2 name\n192.0.2.3 4 5\n");
+  CHECK(parsed.rules == Rules{"block 192.0.2.1/32", "block 198.51.100.0/24"});
+  CHECK(parsed.faults(LineFault::not_understood) == 2);
+}
+
 TEST_CASE("an address list has three signs for comments") {
   const auto parsed =
       parse(a_list(Format::addresses), "! Title: addresses\n# more\n; more\n192.0.2.1 ! why\n");
