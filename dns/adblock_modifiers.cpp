@@ -68,13 +68,26 @@ bool read_types(std::string_view text, Rule& rule) {
   return read;
 }
 
+// "remark_of_more_than_63_octets.*": no name has such a label, so nothing is excepted by it. That
+// is how lists tell readers why.
+bool has_too_long_label(std::string_view value) noexcept {
+  std::size_t size = 0;
+  for (const char c : value) {
+    size = c == '.' || c == '*' ? 0 : size + 1;
+    if (size > Name::max_label) return true;
+  }
+  return false;
+}
+
 bool read_deny_allow(std::string_view text, Rule& rule) {
-  return for_each_value(text, [&](std::string_view value, bool negated) {
+  const bool read = for_each_value(text, [&](std::string_view value, bool negated) {
     Name name;
-    if (negated || !read_domain(value, name)) return false;
+    if (negated) return false;
+    if (!read_domain(value, name)) return has_too_long_label(value);
     rule.deny_allow.push_back(name);
     return true;
   });
+  return read && !rule.deny_allow.empty();
 }
 
 // What one modifier says. None: it is not known.

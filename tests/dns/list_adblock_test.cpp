@@ -156,6 +156,16 @@ TEST_CASE("$client takes names in quotes, addresses and prefixes, and what is ex
   CHECK(fault_of("||example.org^$client=a||b") == LineFault::not_understood);
 }
 
+TEST_CASE("$denyallow may hold a remark that is too long for a name") {
+  const std::string remark(64, 'x');
+  CHECK(rule_of("||example.org^$denyallow=a.example.org|" + remark) ==
+        "block example.org but=a.example.org");
+  CHECK(fault_of("||example.org^$denyallow=" + remark) == LineFault::not_understood);
+  CHECK(fault_of("||example.org^$denyallow=a.example.org|a*") == LineFault::not_understood);
+  CHECK(rule_of("||example.org^$denyallow=a.example.org|" + remark + ".*") ==
+        "block example.org but=a.example.org");
+}
+
 TEST_CASE("$ctag, $dnstype and $denyallow") {
   CHECK(rule_of("||example.org^$ctag=device_pc|~device_phone") ==
         "block example.org tag=device_pc tag~device_phone");
