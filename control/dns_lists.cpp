@@ -77,6 +77,7 @@ void DnsLists::Impl::configure() {
       continue;
     }
     auto entry = std::make_shared<Entry>();
+    entry->number = ++last_entry;
     entry->settings = settings;
     if (was != old.end())
       entry->record = (*was)->record;

@@ -19,6 +19,7 @@ struct DnsLists::Impl : std::enable_shared_from_this<Impl> {
 
   // A list of the configuration. One that is taken out of it is let go when its work is done.
   struct Entry {
+    std::uint64_t number = 0;  // no other has it
     dns::ListSettings settings;
     ListRecord record;
     base::WallTime next{};  // when it is due
@@ -73,6 +74,7 @@ struct DnsLists::Impl : std::enable_shared_from_this<Impl> {
   ListJobs jobs;
   ListIndex index;  // of what is configured now
   std::vector<EntryPtr> entries;
+  std::uint64_t last_entry = 0;
   std::unique_ptr<HttpProcess> http;  // while something is downloaded
   std::size_t running = 0, downloading = 0;
   bool preparing = false, closed = false;

@@ -133,7 +133,7 @@ asio::awaitable<std::string> DnsLists::Impl::fetch(EntryPtr entry, bool force, L
       !force && made->from == list.url && made->copy.exists() && identity_of(copy) == made->copy;
   DownloadRequest request;
   request.url = list.url;
-  request.file = files.arriving(list.name);
+  request.file = files.arriving(list.name, entry->number);
   request.etag = known ? validator(made->etag) : "";
   request.last_modified = known ? validator(made->last_modified) : "";
   request.ca_file = list.ca_file;
@@ -159,7 +159,7 @@ asio::awaitable<std::string> DnsLists::Impl::take(EntryPtr entry, bool force, Li
     if (same && !force) co_return std::string();
     made->source = now;
   }
-  const std::string arriving = files.usable() ? files.arriving(list.name) : "";
+  const std::string arriving = files.usable() ? files.arriving(list.name, entry->number) : "";
   const auto taken = co_await jobs.take_in(list, from, arriving);
   const Finally tidy{[arriving] {
     if (!arriving.empty()) ::unlink(arriving.c_str());
@@ -175,7 +175,7 @@ asio::awaitable<std::string> DnsLists::Impl::take(EntryPtr entry, bool force, Li
   made->bytes = taken->bytes;
   const bool same = taken->digest == made->digest && has_copy(*entry);
   made->digest = taken->digest;
-  if (!same && files.usable()) why = files.accept(list.name);
+  if (!same && files.usable()) why = files.accept(list.name, entry->number);
   made->copy = identity_of(copy_of(*entry));
   co_return why;
 }

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// With ".list.new" it is within the 255 octets of a file's name.
+// With ".list", a number and ".new" it is within the 255 octets of a file's name.
 constexpr std::size_t longest_stem = 200;
 constexpr std::uint64_t largest_index = 16 << 20;
 constexpr int flags_of_new = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -102,8 +102,12 @@ std::string ListFiles::copy_of(std::string_view list) const {
   return fmt::format("{}/{}.list", folder_, stem);
 }
 
-std::string ListFiles::accept(std::string_view list) const {
-  return move(arriving(list), copy_of(list));
+std::string ListFiles::arriving(std::string_view list, std::uint64_t number) const {
+  return fmt::format("{}.{}.new", copy_of(list), number);
+}
+
+std::string ListFiles::accept(std::string_view list, std::uint64_t number) const {
+  return move(arriving(list, number), copy_of(list));
 }
 
 void ListFiles::keep_only(const std::vector<std::string>& lists) const {

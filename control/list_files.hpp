@@ -2,7 +2,7 @@
 // the state directory. If there is none, or it cannot be written, in a folder that ends with the
 // process; if there is not even that, nowhere, and only lists that are files can be used.
 //
-//   NAME.list       the last good copy; NAME.list.new until it is found good
+//   NAME.list       the last good copy; NAME.list.N.new until it is found good
 //   rules.culvert   compiled of all of them (dns::RuleTable)
 //   index.json      what is known of each (list_index)
 #pragma once
@@ -38,10 +38,12 @@ class ListFiles {
   const std::string& trouble() const noexcept { return trouble_; }
 
   std::string copy_of(std::string_view list) const;
-  std::string arriving(std::string_view list) const { return copy_of(list) + ".new"; }
+  // `number`: of who fetches it. One that is taken out of the configuration may still be at work
+  // when another has its name.
+  std::string arriving(std::string_view list, std::uint64_t number) const;
   std::string table() const { return folder_ + "/rules.culvert"; }
   // What arrived is the last good copy now; why not, in words.
-  std::string accept(std::string_view list) const;
+  std::string accept(std::string_view list, std::uint64_t number) const;
   // Removes copies of other lists, and what was left half done.
   void keep_only(const std::vector<std::string>& lists) const;
 

@@ -348,6 +348,19 @@ TEST_CASE("lists come and go with the configuration, those that stay are left al
   CHECK(world.server.rules->lists() == std::vector<std::string>{"ads"});
 }
 
+TEST_CASE("a list whose settings change while it is taken in is taken in with the new ones") {
+  ListsWorld world;
+  world.start({world.of_file("ads", "old.example\n")});
+  auto list = world.of_file("ads", names(300'000));
+  world.now += 61s;
+  REQUIRE(world.run([&] { return world.lists->job() != 0; }));
+  list.subdomains = true;
+  world.server.dns_settings_.lists = {list};
+  world.lists->configure();
+  CHECK(world.run_until_blocked("a.n1.example"));
+  CHECK(world.count(EventKind::list_failed) == 0);
+}
+
 TEST_CASE("another URL is another list: nothing is held against it") {
   ListsWorld world;
   Feed first(world, tagged(names(100), "\"v1\"")), second(world, tagged(names(3, "b"), "\"v1\""));
