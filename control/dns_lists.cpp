@@ -115,7 +115,9 @@ void DnsLists::Impl::set_next(Entry& entry) {
 }
 
 bool DnsLists::Impl::is_due(const Entry& entry) const {
-  return entry.wanted || entry.next <= parts.wall();
+  const base::WallTime now = parts.wall();
+  const bool set_back = entry.record.checked > now;  // the clock: `next` may be years away
+  return entry.wanted || entry.next <= now || set_back;
 }
 
 void DnsLists::Impl::begin_due() {

@@ -79,7 +79,7 @@ DnsLists::Impl::Task DnsLists::Impl::start_with() {
 void DnsLists::Impl::compile_if_changed() {
   if (!dirty || compiling || preparing || closed) return;
   const base::WallTime now = parts.wall();
-  if (now < compile_after) return;
+  if (now < compile_after && compile_after - now <= compile_again) return;
   if (under_way() && now >= dirty_since && now - dirty_since < patience) return;
   if (made_of_all() == in_force) {
     dirty = false;

@@ -129,6 +129,16 @@ TEST_CASE("a file is looked at each minute, and at an update") {
   CHECK(world.update_one("ads").outcome == Outcome_::unchanged);
 }
 
+TEST_CASE("a clock that is set back puts no look off") {
+  ListsWorld world;
+  world.start({world.of_file("ads", "old.example\n")});
+  world.now += 24h * 365;
+  REQUIRE(world.run([&] { return world.status().checked == world.now; }));
+  world.now -= 24h * 365;
+  world.of_file("ads", "new.example\nnewer.example\n");
+  CHECK(world.run_until_blocked("new.example"));
+}
+
 TEST_CASE("a file that is gone leaves the last good copy in force") {
   ListsWorld world;
   world.start({world.of_file("ads", "ads.example\n")});
