@@ -35,6 +35,13 @@ Outcome<std::uint64_t> number_of(const Query& query, std::string_view name, std:
   return value;
 }
 
+bool is_how(std::string_view text) {
+  using How = dns::QueryRecord::How;
+  for (int how = int(How::local); how <= int(How::refused); ++how)
+    if (to_string(How(how)) == text) return true;
+  return false;
+}
+
 Json query_json(const QueryEntry& entry) {
   const dns::QueryRecord& r = entry.record;
   return {{"id", entry.id},
@@ -195,6 +202,11 @@ Api::Impl::Task Api::Impl::get_dns_log(Call call) {
   const auto after = number_of(*query, "after", 0, std::numeric_limits<std::uint64_t>::max(), 0);
   if (!after) co_return problem_response(after.problem());
   const auto peer = query->get("peer"), how = query->get("how");
+  if (how && !is_how(*how))
+    co_return problem_response(
+        bad_query("how", fmt::format("\"{}\", expected one of local, cached, stale, forwarded, "
+                                     "blocked, rewritten, failed, refused",
+                                     shown(*how))));
   auto name = query->get("name");
   if (name)  // names are kept in lower case
     std::ranges::transform(*name, name->begin(),

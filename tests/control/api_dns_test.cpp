@@ -36,6 +36,7 @@ TEST_CASE("the log gives the newest first and what was asked for") {
   CHECK(world.get("/v1/dns/log?peer=nobody").status == 404);
   CHECK(world.get("/v1/dns/log?limit=0").field() == "limit");
   CHECK(world.get("/v1/dns/log?after=x").field() == "after");
+  CHECK(world.get("/v1/dns/log?how=block").field() == "how");
 }
 
 TEST_CASE("the statistics add up what workers counted") {
