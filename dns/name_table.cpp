@@ -8,12 +8,22 @@
 namespace culvert::dns {
 namespace {
 
-// FNV-1a with a final mix. The table is small and known: who picks names that meet in one place
+// Eight octets at a time. The table is small and known: who picks names that meet in one place
 // gains a few comparisons.
 std::uint32_t hash_of(base::Bytes wire) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const std::byte b : wire) hash = (hash ^ std::to_integer<std::uint64_t>(b)) * 0x100000001b3;
-  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+  std::uint64_t hash = wire.size(), word = 0;
+  const auto absorb = [&] {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    hash ^= hash >> 32;
+  };
+  for (; wire.size() >= sizeof(word); wire = wire.subspan(sizeof(word))) {
+    std::memcpy(&word, wire.data(), sizeof(word));
+    absorb();
+  }
+  word = 0;
+  for (const std::byte octet : wire) word = word << 8 | std::to_integer<std::uint64_t>(octet);
+  absorb();
+  return static_cast<std::uint32_t>(hash);
 }
 
 base::Bytes last_labels(const Name& name, unsigned labels) noexcept {

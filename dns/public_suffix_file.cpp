@@ -39,16 +39,13 @@ PublicSuffixFile::Rules PublicSuffixFile::read(std::string_view text) {
     if (line.find(private_section) != std::string_view::npos) break;
     line = take_word(line);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    std::vector<std::string_view>* to = &rules.plain;
-    if (line.starts_with("*.")) {
-      to = &rules.wildcards;
-      line.remove_prefix(2);
-    } else if (line.starts_with('!')) {
-      to = &rules.exceptions;
-      line.remove_prefix(1);
-    }
+    const bool wildcard = line.starts_with("*."), exception = line.starts_with('!');
+    line.remove_prefix(wildcard ? 2 : exception ? 1 : 0);
     // Comments are no names; those in other scripts are left to libpsl.
-    if (read_domain(line, name)) to->push_back(line);
+    if (!read_domain(line, name)) continue;
+    // All below the parent of a wildcard belongs to strangers too: it is a suffix itself.
+    (exception ? rules.exceptions : rules.plain).push_back(line);
+    if (wildcard) rules.wildcards.push_back(line);
   }
   return rules;
 }
@@ -72,8 +69,7 @@ const PublicSuffixFile* PublicSuffixFile::system() {
 
 bool PublicSuffixFile::contains(const Name& domain) const noexcept {
   const base::Bytes wire = domain.wire();
-  // All below the parent of a wildcard belongs to strangers too.
-  if (plain_.find(wire) >= 0 || wildcards_.find(wire) >= 0) return true;
+  if (plain_.find(wire) >= 0) return true;
   if (domain.is_root()) return false;
   const base::Bytes parent = wire.subspan(1 + std::to_integer<std::size_t>(wire[0]));
   return wildcards_.find(parent) >= 0 && exceptions_.find(wire) < 0;
