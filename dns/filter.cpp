@@ -1,9 +1,9 @@
 #include "dns/filter.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "dns/filter_impl.hpp"
+#include "dns/known_resolver_list.hpp"
 #include "dns/private_address.hpp"
 #include "dns/safe_search_table.hpp"
 
@@ -31,14 +31,7 @@ NameSet local_names_of(const Settings& settings) {
   for (const LocalRecord& record : settings.records)
     names.add(record.name.starts_with("*.") ? record.name.substr(2) : '=' + record.name,
               NameSet::allow);
-  names.build();
   return names;
-}
-
-// Most names are told apart by their end, without a walk over the labels.
-bool ends_with(const Name& name, const Name& end) noexcept {
-  return name.size() >= end.size() && std::memcmp(name.wire().data() + (name.size() - end.size()),
-                                                  end.wire().data(), end.size()) == 0;
 }
 
 bool asks_service(std::uint16_t type) noexcept {
@@ -53,6 +46,7 @@ Filter::Impl::Impl(const Settings& given)
       apple_mask_h2(known("mask-h2.icloud.com")),
       ddr(known("resolver.arpa")) {
   set_settings(given);
+  hash_names();
 }
 
 void Filter::Impl::set_settings(const Settings& given) {
@@ -61,6 +55,7 @@ void Filter::Impl::set_settings(const Settings& given) {
   canary_apple = given.canary_apple;
   canary_ddr = given.canary_ddr;
   local_names = local_names_of(given);
+  local_names.build(key);
   rights = list_rights(lists, table.get());
   policies.clear();
   ++generation;
@@ -68,10 +63,22 @@ void Filter::Impl::set_settings(const Settings& given) {
 
 void Filter::Impl::set_table(std::shared_ptr<const RuleTable> given) {
   table = std::move(given);
+  key = table ? table->key() : key_without_table;
+  hash_names();
   rights = list_rights(lists, table.get());
   policies.clear();
   memo.forget();
   ++generation;
+}
+
+void Filter::Impl::hash_names() {
+  local_names.build(key);
+  known_names = NameScreen();
+  for (const Name* const each : {&firefox, &apple_mask, &apple_mask_h2, &ddr})
+    known_names.add({key, *each});
+  const auto add = [this](std::string_view name) { known_names.add({key, known(name)}); };
+  std::ranges::for_each(known_resolver_names(), add);
+  std::ranges::for_each(safe_search_names(), add);
 }
 
 const CompiledPolicy& Filter::Impl::compiled(Client& client) {
@@ -82,7 +89,8 @@ const CompiledPolicy& Filter::Impl::compiled(Client& client) {
   std::weak_ptr<const CompiledPolicy>& known = policies[source];
   client.policy = known.lock();
   if (client.policy) return *client.policy;
-  client.policy = std::make_shared<CompiledPolicy>(client.config.policy, table.get(), generation);
+  client.policy = 
+      std::make_shared<CompiledPolicy>(client.config.policy, table.get(), key, generation);
   known = client.policy;
   // Policies that nobody has any more; rare, since a policy changes with the configuration.
   std::erase_if(policies, [](const auto& each) { return each.second.expired(); });
@@ -101,8 +109,11 @@ Filter::Impl::Asked Filter::Impl::asked(Client& client, base::WallTime wall) {
 }
 
 // Before anything that blocks: the null address would tell Firefox that no one filters here.
-bool Filter::Impl::by_canary(const Asked& asked, const Name& name, Verdict& out) const noexcept {
-  if (canary_ddr && ends_with(name, ddr) && name.is_within(ddr)) {
+bool Filter::Impl::by_canary(const Asked& asked, const NamePath& path,
+                             Verdict& out) const noexcept {
+  if (!known_names.may_hold(path)) return false;
+  const Name& name = path.name();
+  if (canary_ddr && name.is_within(ddr)) {
     decide(out, What::block, Reason::canary, RuleAction::nodata, ddr.labels());
     return true;
   }
@@ -126,29 +137,34 @@ bool Filter::Impl::by_names(const Asked& asked, const NameSet::Found& found,
   return true;
 }
 
-bool Filter::Impl::by_rules(const Client& client, const Asked& asked, const Name& name,
+bool Filter::Impl::by_rules(const Client& client, const Asked& asked, const NamePath& path,
                             std::uint16_t type, const ListMask& silent, Verdict& out) {
-  if (!table) return false;
+  if (!table || (!table->has_patterns() && !table->may_match(path))) return false;
   const ListMask active = asked.policy.lists(asked.schedules) & ~silent;
   if (active.none()) return false;
-  const RuleAsk ask{name, type, client.config, asked.policy.policy().tags};
-  const RuleVotes votes(*table, rights, active, ask, memo);
+  const RuleAsk ask{path.name(), type, client.config, asked.policy.policy().tags};
+  const RuleVotes votes(*table, rights, active, path, ask, memo);
   if (votes.decide(out) && out.what != What::pass) return true;
   votes.forward(out);
   return false;
 }
 
-bool Filter::Impl::by_resolvers(const Asked& asked, const Name& name, Verdict& out) const noexcept {
-  if (!asked.policy.refuses_bypass() || !is_known_resolver(name)) return false;
-  decide(out, What::block, Reason::encrypted_resolver, RuleAction::block, name.labels());
+bool Filter::Impl::by_resolvers(const Asked& asked, const NamePath& path,
+                                Verdict& out) const noexcept {
+  if (!asked.policy.refuses_bypass() || !known_names.may_hold(path) ||
+      !is_known_resolver(path.name()))
+    return false;
+  decide(out, What::block, Reason::encrypted_resolver, RuleAction::block, path.labels());
   return true;
 }
 
 // Of any type: an HTTPS record would lead past the rewrite.
-bool Filter::Impl::by_safe_search(const Asked& asked, const Name& name,
+bool Filter::Impl::by_safe_search(const Asked& asked, const NamePath& path,
                                   Verdict& out) const noexcept {
-  if (!asked.policy.policy().safe_search || !safe_search_target(name)) return false;
-  decide(out, What::rewrite, Reason::safe_search, RuleAction::rewrite, name.labels());
+  if (!asked.policy.policy().safe_search || !known_names.may_hold(path) ||
+      !safe_search_target(path.name()))
+    return false;
+  decide(out, What::rewrite, Reason::safe_search, RuleAction::rewrite, path.labels());
   return true;
 }
 
@@ -163,19 +179,25 @@ bool Filter::Impl::by_type(const Asked& asked, std::uint16_t type, Verdict& out)
   return true;
 }
 
-Verdict Filter::Impl::question(Client& client, const Name& name, std::uint16_t type,
+NamePath Filter::Impl::expect(const Client& client, const Name& name) const noexcept {
+  const NamePath path(key, name);
+  if (table && !client.config.policy->lists.empty()) table->prefetch(path);
+  return path;
+}
+
+Verdict Filter::Impl::question(Client& client, const NamePath& path, std::uint16_t type,
                                base::WallTime wall) {
   const Asked now = asked(client, wall);
   Verdict out;
-  const NameSet::Found found = now.policy.names().find(name, now.wanted());
+  const NameSet::Found found = now.policy.names().find(path, now.wanted());
   if (found.bits & NameSet::allow) {
     if (!by_type(now, type, out))
       decide(out, What::pass, Reason::peer_allow, RuleAction::allow, found.allow_labels);
     return out;
   }
-  if (by_canary(now, name, out)) return out;
-  if (!now.paused && (by_names(now, found, out) || by_rules(client, now, name, type, {}, out) ||
-                      by_resolvers(now, name, out) || by_safe_search(now, name, out)))
+  if (by_canary(now, path, out)) return out;
+  if (!now.paused && (by_names(now, found, out) || by_rules(client, now, path, type, {}, out) ||
+                      by_resolvers(now, path, out) || by_safe_search(now, path, out)))
     return out;
   by_type(now, type, out);
   return out;
@@ -186,14 +208,15 @@ Verdict Filter::Impl::target(Client& client, const Name& name, std::uint16_t typ
   const Asked now = asked(client, wall);
   Verdict out;
   if (now.paused) return out;
-  const NameSet::Found found = now.policy.names().find(name, now.wanted());
+  const NamePath path = expect(client, name);
+  const NameSet::Found found = now.policy.names().find(path, now.wanted());
   if (found.bits & NameSet::allow) {
     decide(out, What::pass, Reason::peer_allow, RuleAction::allow, found.allow_labels);
     return out;
   }
   const bool decided = by_names(now, found, out) ||
-                       by_rules(client, now, name, type, silent, out) ||
-                       by_resolvers(now, name, out);
+                       by_rules(client, now, path, type, silent, out) ||
+                       by_resolvers(now, path, out);
   if (decided)
     out.by_chain = true;
   else if (out.what == What::forward)
@@ -204,8 +227,9 @@ Verdict Filter::Impl::target(Client& client, const Name& name, std::uint16_t typ
 Verdict Filter::Impl::address(Client& client, const Name& name, const base::IpAddress& address,
                               base::WallTime wall) {
   const Asked now = asked(client, wall);
+  const NamePath path(key, name);
   Verdict out;
-  if (now.policy.names().find(name, NameSet::allow).bits != 0) return out;
+  if (now.policy.names().find(path, NameSet::allow).bits != 0) return out;
   if (!now.paused && table && table->has_addresses()) {
     ListMask block, allow;
     table->find_address(address, block, allow);
@@ -219,7 +243,7 @@ Verdict Filter::Impl::address(Client& client, const Name& name, const base::IpAd
     }
   }
   if (now.policy.policy().rebinding_protection && is_private(address) &&
-      !local_names.contains(name)) {
+      !local_names.contains(path)) {
     decide(out, What::block, Reason::rebinding, RuleAction::block);
     out.by_chain = true;
   }
@@ -232,8 +256,9 @@ ListMask Filter::Impl::exceptions(Client& client, const Name& name, std::uint16_
   if (!table || now.paused) return {};
   const ListMask active = now.policy.lists(now.schedules);
   if (active.none()) return {};
+  const NamePath path(key, name);
   const RuleAsk ask{name, type, client.config, now.policy.policy().tags};
-  const ListMask who = RuleVotes(*table, rights, active, ask, memo).exceptions();
+  const ListMask who = RuleVotes(*table, rights, active, path, ask, memo).exceptions();
   return (who & rights.reaches_others).any() ? ~ListMask() : who;
 }
 
@@ -255,7 +280,16 @@ std::uint64_t Filter::generation() const noexcept {
 
 Verdict Filter::of_question(Client& client, const Name& name, std::uint16_t type,
                             base::WallTime wall) {
-  return impl_->question(client, name, type, wall);
+  return impl_->question(client, impl_->expect(client, name), type, wall);
+}
+
+NamePath Filter::expect(const Client& client, const Name& name) const noexcept {
+  return impl_->expect(client, name);
+}
+
+Verdict Filter::of_question(Client& client, const NamePath& path, std::uint16_t type,
+                            base::WallTime wall) {
+  return impl_->question(client, path, type, wall);
 }
 
 Verdict Filter::of_target(Client& client, const Name& name, std::uint16_t type, base::WallTime wall,

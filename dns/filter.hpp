@@ -29,6 +29,11 @@ class Filter {
   // Of the question. `wall`: for pauses. A name that no complex rule or pattern touches costs no
   // heap.
   Verdict of_question(Client& client, const Name& name, std::uint16_t type, base::WallTime wall);
+  // In two steps, for who has something else to do while memory is read: `path` is what expect()
+  // gave, since the last change.
+  NamePath expect(const Client& client, const Name& name) const noexcept;
+  Verdict of_question(Client& client, const NamePath& path, std::uint16_t type,
+                      base::WallTime wall);
   // Of a name in an answer's CNAME chain or SVCB target. `silent`: exceptions() for the name asked,
   // since they hold for what it leads to as well.
   Verdict of_target(Client& client, const Name& name, std::uint16_t type, base::WallTime wall,

@@ -125,44 +125,46 @@ std::string sentence(const Name& name, const Verdict& verdict, const RuleTable* 
 Filter::Explanation Filter::Impl::explain(Client& client, const Name& name, std::uint16_t type,
                                           base::WallTime wall) {
   Explanation out;
-  out.verdict = question(client, name, type, wall);
+  const NamePath path(key, name);
+  out.verdict = question(client, path, type, wall);
   const Verdict& verdict = out.verdict;
   const Asked now = asked(client, wall);
   out.why = sentence(name, verdict, table.get(), now.paused);
-  hear_policy(now, name, verdict, out.heard);
-  if (table) hear_rules(client, now, name, type, verdict, out.heard);
+  hear_policy(now, path, verdict, out.heard);
+  if (table) hear_rules(client, now, path, type, verdict, out.heard);
   std::stable_sort(out.heard.begin(), out.heard.end(),
                    [](const Heard& a, const Heard& b) { return a.decides && !b.decides; });
   return out;
 }
 
-void Filter::Impl::hear_policy(const Asked& now, const Name& name, const Verdict& verdict,
+void Filter::Impl::hear_policy(const Asked& now, const NamePath& path, const Verdict& verdict,
                                std::vector<Heard>& out) const {
   const auto hear = [&](Reason reason, const char* list, unsigned labels, std::string text) {
-    out.push_back({list, domain_of(name, labels), std::move(text), verdict.reason == reason});
+    out.push_back({list, domain_of(path.name(), labels), std::move(text), verdict.reason == reason});
   };
-  const NameSet::Found found = now.policy.names().find(name, now.wanted());
+  const NameSet::Found found = now.policy.names().find(path, now.wanted());
   if (found.bits & NameSet::allow) hear(Reason::peer_allow, "policy", found.allow_labels, "allow");
   if (found.bits & NameSet::block) hear(Reason::peer_block, "policy", found.block_labels, "block");
   if (found.bits & NameSet::schedules)
     hear(Reason::schedule, "schedule", found.schedule_labels, "block");
   if (now.everything()) hear(Reason::schedule, "schedule", 0, "block everything");
   Verdict other;
-  if (by_canary(now, name, other)) hear(Reason::canary, "canary", other.labels, "block");
-  if (by_resolvers(now, name, other))
+  if (by_canary(now, path, other)) hear(Reason::canary, "canary", other.labels, "block");
+  if (by_resolvers(now, path, other))
     hear(Reason::encrypted_resolver, "encrypted resolvers", other.labels, "block");
-  if (by_safe_search(now, name, other))
+  if (by_safe_search(now, path, other))
     hear(Reason::safe_search, "safe search", other.labels,
-         "rewrite to " + safe_search_target(name)->to_string());
+         "rewrite to " + safe_search_target(path.name())->to_string());
 }
 
-void Filter::Impl::hear_rules(Client& client, const Asked& now, const Name& name,
+void Filter::Impl::hear_rules(Client& client, const Asked& now, const NamePath& path,
                               std::uint16_t type, const Verdict& verdict, std::vector<Heard>& out) {
+  const Name& name = path.name();
   const ListMask active = now.policy.lists(now.schedules);
   if (active.none()) return;
   const RuleAsk ask{name, type, client.config, now.policy.policy().tags};
   bool decided = verdict.reason != Reason::list;
-  RuleVotes(*table, rights, active, ask, memo).each([&](const RuleVotes::Vote& vote) {
+  RuleVotes(*table, rights, active, path, ask, memo).each([&](const RuleVotes::Vote& vote) {
     const bool allows = vote.kind == RuleVotes::allow || vote.kind == RuleVotes::important_allow;
     const bool same = vote.list == verdict.list && vote.labels == verdict.labels &&
                       vote.rule == verdict.rule && allows == (verdict.action == RuleAction::allow);

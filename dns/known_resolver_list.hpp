@@ -1,4 +1,4 @@
-// What is_known_resolver() knows. Nobody else includes it.
+// What is_known_resolver() knows; for that and for the Filter, which tells most names apart first.
 #pragma once
 
 #include <span>

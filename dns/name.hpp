@@ -45,6 +45,18 @@ class Name {
   Name parent() const noexcept;
   bool is_within(const Name& domain) const noexcept;  // equal or below
 
+  // Sixteen octets of the wire form from `at` on, for hashing; what lies behind its end means
+  // nothing.
+  using Words = std::array<std::uint64_t, 2>;
+  Words words_at(std::size_t at) const noexcept {
+    Words words{};
+    if (at + sizeof(words) <= max_size) [[likely]]
+      std::memcpy(words.data(), wire_.data() + at, sizeof(words));
+    else
+      std::memcpy(words.data(), wire_.data() + at, max_size - at);
+    return words;
+  }
+
   std::string to_string() const;  // "example.com", "." for the root; escaped as parse() reads it
 
   friend bool operator==(const Name& a, const Name& b) noexcept {

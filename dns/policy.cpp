@@ -18,7 +18,7 @@ ListMask mask_of(const std::vector<std::string>& names, const RuleTable* table) 
 }  // namespace
 
 CompiledPolicy::CompiledPolicy(std::shared_ptr<const Policy> policy, const RuleTable* table,
-                               std::uint64_t generation)
+                               const NameKey& key, std::uint64_t generation)
     : policy_(std::move(policy)),
       generation_(generation),
       base_(mask_of(policy_->lists, table)),
@@ -32,7 +32,7 @@ CompiledPolicy::CompiledPolicy(std::shared_ptr<const Policy> policy, const RuleT
     for (const std::string& name : schedule.block) names_.add(name, NameSet::schedule0 << i);
     if (schedule.everything) everything_ |= std::uint64_t(1) << i;
   }
-  names_.build();
+  names_.build(key);
 }
 
 ListMask CompiledPolicy::lists(std::uint64_t schedules) const noexcept {

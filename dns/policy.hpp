@@ -16,7 +16,8 @@ namespace culvert::dns {
 class CompiledPolicy {
  public:
   // `table` may be null: no list says anything then.
-  CompiledPolicy(std::shared_ptr<const Policy> policy, const RuleTable* table,
+  // `key`: of the paths that its names are asked by.
+  CompiledPolicy(std::shared_ptr<const Policy> policy, const RuleTable* table, const NameKey& key,
                  std::uint64_t generation);
 
   const Policy& policy() const noexcept { return *policy_; }

@@ -45,10 +45,11 @@ void Resolver::Impl::ask(ClientState& client, const Asker& asker, base::Bytes me
 // Called for a query when it comes, and once more if the rules changed while it waited.
 void Resolver::Impl::serve(const Call& call) {
   if (serve_odd(call)) return;
+  const NamePath path = filter_.expect(call.client, call.name());
   const LocalZone::Kind kind = zone_.holds(call.name());
   if (kind != LocalZone::Kind::no) return serve_local(call, kind);
   touch(call.client, call.wall);
-  Verdict verdict = filter_.of_question(call.client, call.name(), call.type(), call.wall);
+  Verdict verdict = filter_.of_question(call.client, path, call.type(), call.wall);
   if (verdict.is_block() && !(call.tcp() && passes_over_tcp(verdict)))
     return give_block(call, verdict);
   if (verdict.what == Verdict::What::rewrite || verdict.what == Verdict::What::local)

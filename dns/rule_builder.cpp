@@ -12,14 +12,13 @@
 namespace culvert::dns {
 namespace {
 
-constexpr std::size_t parent_slots = std::size_t{1} << 18;
 // Of all complex rules.
 constexpr std::size_t max_octets = std::size_t{32} << 20;
 
 }  // namespace
 
 RuleBuilder::RuleBuilder(std::vector<std::string> lists, base::Random& random, std::size_t merge_at)
-    : unmerged_(merge_at), merge_at_(merge_at), known_parents_(parent_slots) {
+    : unmerged_(merge_at), merge_at_(merge_at) {
   parts_.lists = std::move(lists);
   parts_.switched_off.resize(parts_.lists.size());
   for (std::uint64_t& word : parts_.key.words) word = random.u64() | 1;
@@ -39,33 +38,19 @@ RuleBuilder::Added RuleBuilder::add(std::uint16_t list, const Rule& rule, bool b
     return room ? Added::yes : Added::too_many;
   }
   if (rule.is_complex() || !rule.pattern.empty()) return add_complex(list, rule, badfilter);
-  add_path(rule.domain, parts_.sets.single(RuleItem::of(list, rule, badfilter)));
+  add_domain({parts_.key, rule.domain}, parts_.sets.single(RuleItem::of(list, rule, badfilter)));
   return Added::yes;
 }
 
-void RuleBuilder::add_path(const Name& domain, std::uint32_t set) {
-  const base::Bytes wire = domain.wire();
-  const LabelStarts starts(wire);
-  if (starts.count() == 0) {
+void RuleBuilder::add_domain(const NamePath& path, std::uint32_t set) {
+  const unsigned labels = path.labels();
+  if (labels == 0) {
     parts_.root_set = parts_.sets.unite(parts_.root_set, set);
     return;
   }
-  std::array<DomainHash, Name::max_labels + 1> path;  // by labels, from the root
-  path[0] = hash_of_root(parts_.key);
-  std::size_t end = wire.size() - 1;
-  for (unsigned depth = 1; depth <= starts.count(); ++depth) {
-    const std::size_t start = starts[starts.count() - depth];
-    path[depth] = hash_below(parts_.key, path[depth - 1], wire.data() + start, end - start);
-    end = start;
-  }
-  parts_.records.add(path[starts.count()], set);
-  // A search comes by all domains above it. Those of a known one are known.
-  for (unsigned depth = starts.count() - 1; depth > 0; --depth) {
-    std::uint64_t& known = known_parents_[path[depth].print % parent_slots];
-    if (known == path[depth].place) break;
-    known = path[depth].place;
-    parts_.records.add(path[depth], RuleSets::none);
-  }
+  parts_.records.add(path.whole(), set);
+  parts_.depths[labels / 64] |= std::uint64_t{1} << labels % 64;
+  parts_.filter.add(path);
   if (parts_.records.size() >= merge_at_) merge();
 }
 
@@ -100,10 +85,10 @@ RuleBuilder::Added RuleBuilder::add_complex(std::uint16_t list, const Rule& rule
     ++patterns_;
     pattern_weight_ += weight;
   } else {
-    const DomainHash domain = hash_of(parts_.key, rule.domain);
-    parts_.anchors.push_back(
-        {domain.home(), domain.fingerprint(), std::uint32_t(parts_.complex.size()), rule.reach});
-    add_path(rule.domain, parts_.sets.single(RuleItem::complex()));
+    const NamePath path(parts_.key, rule.domain);
+    parts_.anchors.push_back({path.whole().home(), path.whole().fingerprint(),
+                              std::uint32_t(parts_.complex.size()), rule.reach});
+    add_domain(path, parts_.sets.single(RuleItem::complex()));
   }
   parts_.complex.push_back({begin, size, hash, list, weight});
   return Added::yes;
@@ -133,7 +118,6 @@ void RuleBuilder::settle_complex() {
 base::Result<RuleBuilder::Built> RuleBuilder::write(int fd) {
   settle_complex();
   merge();
-  known_parents_ = {};
   return write_rule_file(parts_, fd);
 }
 

@@ -23,7 +23,7 @@ class RuleBuilder {
   };
   using Built = BuiltRules;
 
-  // 40 MiB of records: what 2.2 million rules and the domains above them need.
+  // 40 MiB of records.
   static constexpr std::size_t unmerged = 3'500'000;
   // `merge_at`: as many records are kept before they are merged.
   RuleBuilder(std::vector<std::string> lists, base::Random& random,
@@ -36,7 +36,7 @@ class RuleBuilder {
 
  private:
   Added add_complex(std::uint16_t list, const Rule& rule, bool badfilter);
-  void add_path(const Name& domain, std::uint32_t set);
+  void add_domain(const NamePath& path, std::uint32_t set);
   void merge();
   void settle_complex();
 
@@ -44,7 +44,6 @@ class RuleBuilder {
   const std::size_t unmerged_;
   std::size_t merge_at_;
   std::size_t rules_added_ = 0;
-  std::vector<std::uint64_t> known_parents_;  // by hash: domains that have a record already
   std::unordered_set<std::uint64_t> complex_hashes_, complex_badfilters_;
   std::size_t patterns_ = 0;
   std::uint64_t pattern_weight_ = 0;

@@ -4,7 +4,6 @@
 #include <xxhash.h>
 
 #include <cstddef>
-#include <optional>
 
 namespace culvert::dns {
 namespace {
@@ -13,11 +12,14 @@ std::uint64_t checksum(base::Bytes bytes) noexcept {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-std::optional<base::Bytes> slots_of(const RuleFileHeader& header, base::Bytes file) noexcept {
-  const RuleFileHeader::Section slots = header.of(RuleSection::slots);
-  if (slots.offset != sizeof(header) || slots.size > file.size() - sizeof(header))
-    return std::nullopt;
-  return file.subspan(slots.offset, slots.size);
+bool has_bulk(const RuleFileHeader& header, base::Bytes file) noexcept {
+  return header.bulk_size <= file.size() - sizeof(header);
+}
+base::Bytes bulk_of(const RuleFileHeader& header, base::Bytes file) noexcept {
+  return file.subspan(sizeof(header), header.bulk_size);
+}
+base::Bytes rest_of(const RuleFileHeader& header, base::Bytes file) noexcept {
+  return file.subspan(sizeof(header) + header.bulk_size);
 }
 
 }  // namespace
@@ -31,23 +33,21 @@ bool seal_rule_file(base::MutableBytes file) noexcept {
   RuleFileHeader header;
   if (file.size() < sizeof(header)) return false;
   std::memcpy(&header, file.data(), sizeof(header));
-  const auto slots = slots_of(header, file);
-  if (!slots) return false;
-  header.slots_checksum = checksum(*slots);
-  header.rest_checksum = checksum(file.subspan(sizeof(header) + slots->size()));
+  if (!has_bulk(header, file)) return false;
+  header.bulk_checksum = checksum(bulk_of(header, file));
+  header.rest_checksum = checksum(rest_of(header, file));
   header.header_checksum = checksum_of_header(header);
   std::memcpy(file.data(), &header, sizeof(header));
   return true;
 }
 
-bool is_sealed(base::Bytes file, bool slots_too) noexcept {
+bool is_sealed(base::Bytes file, bool bulk) noexcept {
   RuleFileHeader header;
   if (file.size() < sizeof(header)) return false;
   std::memcpy(&header, file.data(), sizeof(header));
-  if (header.header_checksum != checksum_of_header(header)) return false;
-  const auto slots = slots_of(header, file);
-  return slots && header.rest_checksum == checksum(file.subspan(sizeof(header) + slots->size())) &&
-         (!slots_too || header.slots_checksum == checksum(*slots));
+  return header.header_checksum == checksum_of_header(header) && has_bulk(header, file) &&
+         header.rest_checksum == checksum(rest_of(header, file)) &&
+         (!bulk || header.bulk_checksum == checksum(bulk_of(header, file)));
 }
 
 }  // namespace culvert::dns

@@ -4,7 +4,9 @@
 //   RuleFileHeader
 //   slots      8 of 64 bits a bucket: 48 bits of fingerprint, 16 of the number of a rule set; 0 is
 //              free. A domain lies in its home bucket or, where that is full, in one of the next
-//              ones; where a bucket has a free slot the search ends.
+//              ones; where a bucket has a free slot the search ends. Only domains that rules are
+//              about have one, so that a table is as large as its rules are many, whatever they are.
+//   filter     RuleFilter: words of 64 bits
 //   sets       RuleSetEntry: what its rules say of the domain itself, and of names below it
 //   said       RuleTable::Said, distinct; the first says nothing
 //   attached   indices of complex rules, as the sets point to them
@@ -20,13 +22,13 @@
 #include <cstdint>
 
 #include "base/pieces.hpp"
-#include "dns/rule_hash.hpp"
+#include "dns/name_path.hpp"
 #include "dns/rule_table.hpp"
 
 namespace culvert::dns {
 
 inline constexpr std::uint64_t rule_file_magic = 0x6c62742d656c7572;  // "rule-tbl"
-inline constexpr std::uint32_t rule_file_version = 1;
+inline constexpr std::uint32_t rule_file_version = 2;
 
 inline constexpr unsigned slots_of_bucket = 8;
 inline constexpr unsigned set_bits = 16;
@@ -38,6 +40,7 @@ inline constexpr std::size_t max_patterns = 10'000;
 
 enum class RuleSection : unsigned {
   slots,
+  filter,
   sets,
   said,
   attached,
@@ -59,22 +62,23 @@ struct RuleFileHeader {
   std::uint64_t file_size = 0;
   std::uint64_t generation = 0;
   std::uint64_t rules = 0;
-  RuleKey key{};
+  NameKey key{};
   std::uint64_t homes = 0;  // buckets that are a home; behind them is room for what spills over
   struct Section {
     std::uint64_t offset, size;  // octets
   };
   std::array<Section, rule_sections> sections{};
-  std::uint64_t slots_checksum = 0;  // XXH3 of the slots
-  std::uint64_t rest_checksum = 0;   // of the other sections, as they lie in the file
-  std::array<std::uint64_t, 5> unused{};
+  std::array<std::uint64_t, 2> depths{};  // a bit for each number of labels that slots' domains have
+  std::uint64_t bulk_size = 0;            // octets of slots and filter, right behind the header
+  std::uint64_t bulk_checksum = 0;        // XXH3 of them
+  std::uint64_t rest_checksum = 0;        // of the other sections, as they lie in the file
   std::uint64_t header_checksum = 0;  // of what is before it
 
   Section& of(RuleSection section) noexcept { return sections[std::size_t(section)]; }
   const Section& of(RuleSection section) const noexcept { return sections[std::size_t(section)]; }
 };
 
-// Every section begins at a multiple of it, the slots right behind the header.
+// Every section begins at a multiple of it.
 inline constexpr std::size_t section_alignment = 64;
 static_assert(sizeof(RuleFileHeader) % section_alignment == 0);
 
@@ -114,7 +118,7 @@ std::uint64_t checksum_of_header(const RuleFileHeader& header) noexcept;
 // Writes the checksums that fit what is there into the header of a whole file, if its sections lie
 // within it; false otherwise.
 bool seal_rule_file(base::MutableBytes file) noexcept;
-// Whether they fit. `slots`: those of the slots as well.
-bool is_sealed(base::Bytes file, bool slots) noexcept;
+// Whether they fit. `bulk`: that of slots and filter as well.
+bool is_sealed(base::Bytes file, bool bulk) noexcept;
 
 }  // namespace culvert::dns

@@ -52,6 +52,7 @@ std::string RuleFileView::check_sections(base::Bytes file) {
   std::span<const std::uint64_t> slots;
   base::Bytes lists;
   const bool good = take(file, header_, RuleSection::slots, slots) &&
+                    take(file, header_, RuleSection::filter, filter_) &&
                     take(file, header_, RuleSection::sets, sets_) &&
                     take(file, header_, RuleSection::said, said_) &&
                     take(file, header_, RuleSection::attached, attached_) &&
@@ -68,6 +69,7 @@ std::string RuleFileView::check_sections(base::Bytes file) {
   if (slots.size() % slots_of_bucket != 0 || header_.homes == 0 || header_.homes > buckets_ ||
       header_.homes > UINT32_MAX || header_.generation == 0)
     return "its numbers of buckets do not fit";
+  if (filter_.empty() || filter_.size() > UINT32_MAX) return "its filter has no words";
   return read_lists(lists);
 }
 

@@ -1,6 +1,6 @@
 // RuleFileView: the sections of a rule table's file in memory, after every offset and number in
 // them was checked. The slots are not read for it, there are millions: a number in a slot is
-// checked when it is used.
+// checked when it is used. Nothing in the filter can harm.
 #pragma once
 
 #include <optional>
@@ -11,6 +11,7 @@
 #include "base/ip.hpp"
 #include "base/result.hpp"
 #include "dns/rule_file.hpp"
+#include "dns/rule_filter.hpp"
 
 namespace culvert::dns {
 
@@ -23,6 +24,21 @@ class RuleFileView {
   const RuleFileHeader& header() const noexcept { return header_; }
   const std::vector<std::string>& lists() const noexcept { return lists_; }
 
+  // May there be rules of a domain of rule_filter::least_labels, or of one below it?
+  bool may_have_below(const DomainHash& domain) const noexcept {
+    return may_have(domain, rule_filter::bits_at_or_below(domain));
+  }
+  // May there be rules of a domain that has at least as many labels?
+  bool may_have(const DomainHash& domain) const noexcept {
+    return may_have(domain, rule_filter::bits_at(domain));
+  }
+  // Are there rules about domains of so many labels?
+  bool has_depth(unsigned labels) const noexcept {
+    return header_.depths[labels / 64] >> labels % 64 & 1;
+  }
+  void prefetch_filter(DomainHash domain) const noexcept {
+    __builtin_prefetch(&filter_[rule_filter::word_of(domain, filter_.size())]);
+  }
   void prefetch(DomainHash domain) const noexcept {
     __builtin_prefetch(slots_ + home_bucket(domain.home(), header_.homes) * slots_of_bucket);
   }
@@ -63,6 +79,9 @@ class RuleFileView {
   bool has_addresses() const noexcept { return !ranges4_.empty() || !ranges6_.empty(); }
 
  private:
+  bool may_have(const DomainHash& domain, std::uint64_t bits) const noexcept {
+    return (filter_[rule_filter::word_of(domain, filter_.size())] & bits) == bits;
+  }
   std::string check(base::Bytes file, bool seen);  // what is wrong, or ""
   std::string check_sections(base::Bytes file);
   std::string check_sets() const;
@@ -75,6 +94,7 @@ class RuleFileView {
   RuleFileHeader header_;
   const std::uint64_t* slots_ = nullptr;
   std::uint64_t buckets_ = 0;
+  std::span<const std::uint64_t> filter_;
   std::span<const RuleSetEntry> sets_;
   std::span<const RuleTable::Said> said_;
   std::span<const std::uint32_t> attached_;

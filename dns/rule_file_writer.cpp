@@ -20,6 +20,8 @@ class RuleFileWriter {
  private:
   void number_sets();
   void write_slots();
+  void write_filter();
+  void put_slot(std::uint64_t slot);
   void put_record(std::uint32_t home, const RuleRecords::Record& record);
   std::uint32_t set_of_domain(std::uint32_t home, std::uint64_t fingerprint, std::uint32_t set);
   RuleSetEntry::Face face_of(const EffectiveSet& set, bool at,
@@ -43,6 +45,7 @@ class RuleFileWriter {
   std::vector<std::uint32_t> attached_;
   std::vector<SideEntry> side_;
   SaidTable said_;
+  std::vector<std::uint64_t> slots_;  // that are to be put
   std::uint64_t next_slot_ = 0, domains_ = 0;
   std::size_t next_anchor_ = 0;
   bool spilled_ = false;
@@ -110,36 +113,42 @@ std::uint32_t RuleFileWriter::set_of_domain(std::uint32_t home, std::uint64_t fi
   return static_cast<std::uint32_t>(entries_.size() - 1);
 }
 
+void RuleFileWriter::put_slot(std::uint64_t slot) {
+  slots_.push_back(slot);
+  ++next_slot_;
+}
+
 void RuleFileWriter::put_record(std::uint32_t home, const RuleRecords::Record& record) {
-  constexpr std::array<std::byte, slots_of_bucket * 8> zeros{};
   const std::uint64_t bucket = home_bucket(home, header_.homes);
-  for (const std::uint64_t first = bucket * slots_of_bucket; next_slot_ < first;) {
-    const std::uint64_t free = std::min<std::uint64_t>(first - next_slot_, slots_of_bucket);
-    out_.put(base::Bytes(zeros).first(free * 8));
-    next_slot_ += free;
-  }
+  while (next_slot_ < bucket * slots_of_bucket) put_slot(0);
   spilled_ = spilled_ || next_slot_ / slots_of_bucket - bucket > max_spill;
   std::uint64_t set = set_of_domain(home, record.fingerprint(), record.set());
   if (set >= set_in_side) {
     side_.push_back({static_cast<std::uint32_t>(next_slot_), static_cast<std::uint32_t>(set)});
     set = set_in_side;
   }
-  const std::uint64_t slot = record.fingerprint() << set_bits | set;
-  out_.put(std::as_bytes(std::span(&slot, 1)));
-  ++next_slot_;
+  put_slot(record.fingerprint() << set_bits | set);
 }
 
 void RuleFileWriter::write_slots() {
   header_.homes = 1 + static_cast<std::uint64_t>(double(domains_) / (slots_of_bucket * load));
-  for (unsigned i = 0; i < RuleRecords::partitions; ++i)
+  for (unsigned i = 0; i < RuleRecords::partitions; ++i) {
     for (const auto& record : parts_.records.take(i))
       put_record(RuleRecords::home_of(i, record), record);
-  constexpr std::uint64_t zero = 0;
-  while (next_slot_ < header_.homes * slots_of_bucket || next_slot_ % slots_of_bucket != 0) {
-    out_.put(std::as_bytes(std::span(&zero, 1)));
-    ++next_slot_;
+    out_.put_items(slots_);
+    slots_.clear();
   }
-  out_.end_section(header_, RuleSection::slots);
+  while (next_slot_ < header_.homes * slots_of_bucket || next_slot_ % slots_of_bucket != 0)
+    put_slot(0);
+  write_section(RuleSection::slots, slots_);
+  slots_ = {};
+}
+
+void RuleFileWriter::write_filter() {
+  header_.depths = parts_.depths;
+  out_.put(std::as_bytes(parts_.filter.finish()));
+  out_.end_section(header_, RuleSection::filter);
+  out_.end_bulk(header_);
 }
 
 void RuleFileWriter::write_complex() {
@@ -178,6 +187,7 @@ base::Result<BuiltRules> RuleFileWriter::write() {
   header_.key = parts_.key;
   number_sets();
   write_slots();
+  write_filter();
   if (parts_.root_set != RuleSets::none) {
     const DomainHash root = hash_of_root(parts_.key);
     next_anchor_ = 0;

@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "dns/address_ranges.hpp"
 #include "dns/rule_file.hpp"
+#include "dns/rule_filter.hpp"
 #include "dns/rule_records.hpp"
 #include "dns/rule_sets.hpp"
 
@@ -30,10 +31,12 @@ struct RuleParts {
   };
 
   std::vector<std::string> lists;
-  RuleKey key{};
+  NameKey key{};
   std::uint64_t generation = 0;
   RuleSets sets;
   RuleRecords records;  // one for each domain when the file is written
+  RuleFilterBuilder filter;
+  std::array<std::uint64_t, 2> depths{};  // as RuleFileHeader has them
   std::uint32_t root_set = RuleSets::none;
   std::vector<std::byte> octets;
   std::vector<Complex> complex;

@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "dns/rule_hash.hpp"
+#include "dns/name_path.hpp"
 
 namespace culvert::dns {
 
@@ -28,6 +28,10 @@ class RuleRecords {
     void set(std::uint32_t number) noexcept { low = (low & 0xff000000) | number; }
     bool same_domain(const Record& other) const noexcept {
       return domain_high() == other.domain_high() && (low ^ other.low) >> 24 == 0;
+    }
+    bool is_before(const Record& other) const noexcept {
+      const std::uint64_t left = domain_high(), right = other.domain_high();
+      return left != right ? left < right : low >> 24 < other.low >> 24;
     }
   };
   static constexpr unsigned partitions = 256;
@@ -53,10 +57,14 @@ class RuleRecords {
     std::vector<std::unique_ptr<Block>> blocks;
     std::size_t size = 0;
   };
+  template <class Take>
+  static void each(const Partition& partition, Take take);
+  void look_sorted(const Partition& partition);
   void put_back(Partition& partition, std::size_t size);
 
   std::array<Partition, partitions> parts_;
   std::vector<Record> buffer_;
+  std::vector<std::uint32_t> places_;
   std::size_t size_ = 0;
 };
 

@@ -15,31 +15,7 @@
 namespace culvert::dns {
 namespace {
 
-// The hashes of the domains that a name lies in, by the number of their labels. All are computed
-// before the first is looked for, so that their slots are on the way while the first ones are read.
-class RulePath {
- public:
-  RulePath(const RuleFileView& file, const Name& name) noexcept {
-    const base::Bytes wire = name.wire();
-    const LabelStarts starts(wire);
-    labels_ = starts.count();
-    DomainHash hash = hash_of_root(file.header().key);
-    std::size_t end = wire.size() - 1;
-    for (unsigned depth = 1; depth <= labels_; ++depth) {
-      const std::size_t start = starts[labels_ - depth];
-      hash = hash_below(file.header().key, hash, wire.data() + start, end - start);
-      file.prefetch(hash);
-      hashes_[depth] = hash;
-      end = start;
-    }
-  }
-  unsigned labels() const noexcept { return labels_; }
-  DomainHash operator[](unsigned depth) const noexcept { return hashes_[depth]; }
-
- private:
-  unsigned labels_;
-  std::array<DomainHash, Name::max_labels + 1> hashes_;
-};
+constexpr unsigned most_prefetched = 3;  // domains of one name
 
 // Read-only memory of a file.
 class Mapping {
@@ -123,33 +99,56 @@ std::size_t RuleTable::bytes() const noexcept {
   return impl_->mapping.octets().size();
 }
 
-std::size_t RuleTable::find(const Name& name, std::span<Match, max_matches> out) const noexcept {
-  struct Hit {
-    unsigned labels;
-    const RuleSetEntry* set;
-  };
-  std::array<Hit, Name::max_labels + 1> hits;
-  std::size_t count = 0;
-  const RuleFileView& file = impl_->file;
-  if (const RuleSetEntry* root = file.root_set()) hits[count++] = {0, root};
+const NameKey& RuleTable::key() const noexcept {
+  return impl_->file.header().key;
+}
 
-  const RulePath path(file, name);
-  const unsigned labels = path.labels();
-  for (unsigned depth = 1; depth <= labels; ++depth) {
-    const auto slot = file.find(path[depth]);
-    if (!slot) break;
-    if (const RuleSetEntry* set = file.set_of(*slot)) hits[count++] = {depth, set};
+void RuleTable::prefetch(const NamePath& path) const noexcept {
+  const RuleFileView& file = impl_->file;
+  const unsigned deepest = std::min(path.labels(), rule_filter::least_labels + most_prefetched - 1);
+  for (unsigned depth = rule_filter::least_labels; depth <= deepest; ++depth) {
+    file.prefetch_filter(path[depth]);
+    if (file.has_depth(depth)) file.prefetch(path[depth]);
   }
+}
+
+bool RuleTable::may_match(const NamePath& path) const noexcept {
+  const RuleFileView& file = impl_->file;
+  return path.labels() < rule_filter::least_labels ||
+         file.may_have_below(path[rule_filter::least_labels]) || file.has_depth(1) ||
+         file.root_set() != nullptr;
+}
+
+std::size_t RuleTable::find(const NamePath& path,
+                            std::span<Match, max_matches> out) const noexcept {
+  const RuleFileView& file = impl_->file;
+  const unsigned labels = path.labels();
+  unsigned deepest = labels;
+  if (labels >= rule_filter::least_labels && !file.may_have_below(path[rule_filter::least_labels]))
+    deepest = rule_filter::least_labels - 1;
 
   std::size_t found = 0;
-  while (count > 0 && found < out.size()) {
-    const Hit& hit = hits[--count];
-    const RuleSetEntry::Face& face = hit.labels == labels ? hit.set->at : hit.set->below;
-    if (face.said == 0 && face.complex == 0) continue;
-    out[found++] = {hit.labels, face.said == 0 ? nullptr : &file.said(face.said),
-                    file.attached(face)};
+  const auto take = [&](unsigned depth, const RuleSetEntry& set) {
+    const RuleSetEntry::Face& face = depth == labels ? set.at : set.below;
+    if (face.said == 0 && face.complex == 0) return;
+    out[found++] = {depth, face.said == 0 ? nullptr : &file.said(face.said), file.attached(face)};
+  };
+  for (unsigned depth = deepest; depth > 0 && found < out.size(); --depth) {
+    if (!file.has_depth(depth)) continue;
+    if (depth >= rule_filter::least_labels && !file.may_have(path[depth])) continue;
+    const auto slot = file.find(path[depth]);
+    if (!slot) continue;
+    if (const RuleSetEntry* set = file.set_of(*slot)) take(depth, *set);
   }
+  const RuleSetEntry* const root = file.root_set();
+  if (root != nullptr && found < out.size()) take(0, *root);
   return found;
+}
+
+std::size_t RuleTable::find(const Name& name, std::span<Match, max_matches> out) const noexcept {
+  const NamePath path(key(), name);
+  prefetch(path);
+  return find(path, out);
 }
 
 const RuleTable::ComplexRule& RuleTable::complex(std::uint32_t index) const noexcept {

@@ -2,10 +2,10 @@
 // read-only and share. One table for all clients: what a client's policy chooses is a mask of
 // lists.
 //
-// A domain with rules, and each domain above it, has an entry of 64 bits in a bucket of one cache
-// line: 48 bits of a keyed hash and the number of a rule set. So a look-up walks the name from its
-// last label and stops at the first domain that is not there. A false hit has the chance of
-// 8 * 2^-48 for each probe (docs/DNS.md); the key is drawn anew for every table.
+// A domain with rules has an entry of 64 bits in a bucket of one cache line: 48 bits of a keyed hash
+// and the number of a rule set. A small filter in front of them tells most names apart that no rule
+// is about. A false hit has the chance of 8 * 2^-48 for each probe (docs/DNS.md); the key is drawn
+// anew for every table.
 //
 // Not thread safe to build, safe to read by anyone. Every offset is checked when the file is
 // mapped: a damaged file is refused, never believed.
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "dns/name_path.hpp"
 #include "dns/rule.hpp"
 
 namespace culvert::dns {
@@ -52,8 +53,15 @@ class RuleTable {
     std::span<const std::uint32_t> complex;  // indices for complex()
   };
   static constexpr std::size_t max_matches = 16;  // the longest domains win where there are more
-  // Matches of `name`, the longest domain first. noexcept, no heap; ~100 ns at 1 M rules.
+  // Matches of a name, the longest domain first. noexcept, no heap.
+  std::size_t find(const NamePath& path, std::span<Match, max_matches> out) const noexcept;
   std::size_t find(const Name& name, std::span<Match, max_matches> out) const noexcept;
+  // Has on its way from memory what find() will read.
+  void prefetch(const NamePath& path) const noexcept;
+  // False: find() would find nothing. One read of memory.
+  bool may_match(const NamePath& path) const noexcept;
+  // Of the paths that it is asked by.
+  const NameKey& key() const noexcept;
 
   // A complex rule: everything of Rule but `line`, and its list.
   struct ComplexRule {

@@ -45,12 +45,12 @@ constexpr RuleVotes::Kind kinds[] = {RuleVotes::important_allow, RuleVotes::impo
 }  // namespace
 
 RuleVotes::RuleVotes(const RuleTable& table, const ListRights& rights, const ListMask& active,
-                     const RuleAsk& ask, PatternMemo& memo)
+                     const NamePath& path, const RuleAsk& ask, PatternMemo& memo)
     : table_(table),
       rights_(rights),
       active_(active),
       ask_(ask),
-      count_(table.find(ask.name, matches_)) {
+      count_(table.find(path, matches_)) {
   for (const RuleTable::Match& match : std::span(matches_).first(count_)) {
     if (match.said)
       for (const Kind kind : kinds) said_[kind] |= mask_of(*match.said, kind) & active_;

@@ -20,9 +20,10 @@ namespace culvert::dns {
 
 class RuleVotes {
  public:
-  // `active`: the lists that are asked at all. The arguments outlive the object.
+  // `active`: the lists that are asked at all; `path`: of the name asked. The arguments outlive the
+  // object.
   RuleVotes(const RuleTable& table, const ListRights& rights, const ListMask& active,
-            const RuleAsk& ask, PatternMemo& memo);
+            const NamePath& path, const RuleAsk& ask, PatternMemo& memo);
 
   // Fills `out` with a block, a rewrite or an exception; false: no rule decides.
   bool decide(Verdict& out) const;

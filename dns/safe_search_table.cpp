@@ -128,6 +128,10 @@ const Table table;  // when the program starts
 
 }  // namespace
 
+std::span<const std::string> safe_search_names() noexcept {
+  return table.texts;
+}
+
 const Name* safe_search_target(const Name& name) noexcept {
   const int at = table.names.find(name.wire());
   return at < 0 ? nullptr : &table.targets_as_names[table.target_of[std::size_t(at)]];

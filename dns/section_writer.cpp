@@ -55,14 +55,16 @@ void SectionWriter::flush() {
 
 void SectionWriter::end_section(RuleFileHeader& header, RuleSection section) {
   header.of(section) = {section_, at_ - section_};
-  if (section == RuleSection::slots) {
-    flush();
-    header.slots_checksum = XXH3_64bits_digest(&checksum_->state);
-    XXH3_64bits_reset(&checksum_->state);
-  }
   constexpr std::array<std::byte, section_alignment> zeros{};
   put(base::Bytes(zeros).first((0 - at_) % section_alignment));
   section_ = at_;
+}
+
+void SectionWriter::end_bulk(RuleFileHeader& header) {
+  flush();
+  header.bulk_size = at_ - sizeof(header);
+  header.bulk_checksum = XXH3_64bits_digest(&checksum_->state);
+  XXH3_64bits_reset(&checksum_->state);
 }
 
 std::string SectionWriter::finish(RuleFileHeader& header) {

@@ -22,6 +22,8 @@ class SectionWriter {
   }
   // Ends the section that began where the one before ended.
   void end_section(RuleFileHeader& header, RuleSection section);
+  // What was written so far, behind the header, is what has a checksum of its own.
+  void end_bulk(RuleFileHeader& header);
   // Checksums, header, and fsync. What went wrong since the beginning, or "".
   std::string finish(RuleFileHeader& header);
 

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "dns/rule_file.hpp"
 #include "tests/control/gzip.hpp"
 #include "tests/control/lists_world.hpp"
 #include "tests/support/catch.hpp"
@@ -107,6 +109,27 @@ TEST_CASE("a damaged or missing table is compiled anew") {
   world.server.rules.reset();
   world.start();
   CHECK(world.blocked("ads.example"));
+}
+
+TEST_CASE("a table of another version of its format is compiled anew") {
+  ListsWorld world;
+  world.start({world.of_file("ads", "ads.example\n")});
+  const std::string table = world.kept("rules.culvert");
+  std::string octets = read_file(table);
+  dns::RuleFileHeader header;
+  std::memcpy(&header, octets.data(), sizeof(header));
+  header.version = dns::rule_file_version - 1;
+  std::memcpy(octets.data(), &header, sizeof(header));
+  REQUIRE(dns::seal_rule_file(std::as_writable_bytes(std::span(octets))));
+  write_file(table, octets);
+  world.server.rules.reset();
+  world.start();
+  CHECK(world.blocked("ads.example"));
+  octets = read_file(table);
+  REQUIRE(octets.size() >= sizeof(header));
+  std::memcpy(&header, octets.data(), sizeof(header));
+  CHECK(header.version == dns::rule_file_version);
+  CHECK(world.status().in_force);
 }
 
 TEST_CASE("a reload looks at files, whether the configuration changed or not") {

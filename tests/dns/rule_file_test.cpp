@@ -160,6 +160,44 @@ TEST_CASE("a search in a table without a free slot ends") {
   CHECK((*table)->find(name("d1.example.com"), found) == 0);
 }
 
+TEST_CASE("a table of another version is refused, though it is whole") {
+  const BuiltTable built = build(mixed_rules());
+  std::vector<std::byte> octets = octets_of(built.file, built.built.bytes);
+  RuleFileHeader header;
+  std::memcpy(&header, octets.data(), sizeof(header));
+  for (const std::uint32_t version : {rule_file_version - 1, rule_file_version + 1}) {
+    header.version = version;
+    std::memcpy(octets.data(), &header, sizeof(header));
+    REQUIRE(seal_rule_file(octets));
+    const auto table = RuleTable::map(file_of(octets).get());
+    REQUIRE_FALSE(table);
+    CHECK(table.error() == "the rule table is damaged: it has version " + std::to_string(version) +
+                               ", this program reads version 2");
+  }
+}
+
+TEST_CASE("a filter that knows everything, or nothing, is harmless") {
+  const BuiltTable built = build(mixed_rules());
+  std::vector<std::byte> octets = octets_of(built.file, built.built.bytes);
+  RuleFileHeader header;
+  std::memcpy(&header, octets.data(), sizeof(header));
+  const RuleFileHeader::Section filter = header.of(RuleSection::filter);
+  for (const int octet : {0xff, 0}) {
+    std::memset(octets.data() + filter.offset, octet, filter.size);
+    REQUIRE(seal_rule_file(octets));
+    const auto table = RuleTable::map(file_of(octets).get());
+    REQUIRE(table);
+    std::array<RuleTable::Match, RuleTable::max_matches> found;
+    CHECK((*table)->find(name("d1.example.com"), found) == (octet ? 2 : 0));
+    CHECK((*table)->find(name("d1.example.net"), found) == 0);
+    CHECK(use(**table) < 100'000);
+  }
+  header.of(RuleSection::filter).size = 0;
+  std::memcpy(octets.data(), &header, sizeof(header));
+  REQUIRE(seal_rule_file(octets));
+  CHECK_FALSE(RuleTable::map(file_of(octets).get()));
+}
+
 TEST_CASE("a table that cannot be written says so") {
   SeededRandom random(1);
   RuleBuilder builder({"a"}, random);
