@@ -3,13 +3,15 @@
 //   bench_dns_verdict [RULES (1000000)]
 //
 // The names asked are drawn at random beforehand: names of rules and what is below them (blocked),
-// and names that no rule reaches. Each kind is asked of the table alone, then of the filter with a
-// policy that has the list, then with one that has safe search and names of its own besides. The
-// best of five rounds counts.
+// and names that no rule reaches, 64 at a time, which lie in the CPU's cache as a name does that was
+// just read from a query. Each kind is asked of the table alone, then of the filter with a policy
+// that has the list, then with one that has safe search and names of its own besides. The best of
+// five rounds counts.
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -27,7 +29,7 @@ using namespace culvert::dns;
 
 namespace {
 
-constexpr std::size_t asked = 1 << 18;
+constexpr std::size_t asked = 1 << 18, batch = 64;
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "%s\n", what.c_str());
@@ -82,11 +84,17 @@ template <typename Fn>
 void measure(const char* what, const std::vector<Name>& names, Fn fn) {
   double best = 1e9;
   std::size_t blocked = 0;
+  std::vector<Name> near(batch);
   for (int round = 0; round < 5; ++round) {
+    double spent = 0;
     blocked = 0;
-    const double start = cpu_now();
-    for (const Name& name : names) blocked += fn(name);
-    best = std::min(best, (cpu_now() - start) / double(names.size()));
+    for (std::size_t i = 0; i + batch <= names.size(); i += batch) {
+      std::copy_n(names.begin() + std::ptrdiff_t(i), batch, near.begin());
+      const double start = cpu_now();
+      for (const Name& name : near) blocked += fn(name);
+      spent += cpu_now() - start;
+    }
+    best = std::min(best, spent / double(names.size() / batch * batch));
   }
   std::printf("%-28s %6.1f ns  (%zu of %zu blocked)\n", what, best, blocked, names.size());
 }
