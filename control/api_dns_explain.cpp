@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <memory>
 
 #include "control/api_impl.hpp"
 #include "control/api_json.hpp"
 #include "control/list_keeper.hpp"
 #include "control/uri.hpp"
-#include "dns/filter.hpp"
-#include "dns/local_zone.hpp"
+#include "dns/lead.hpp"
 #include "dns/types.hpp"
 
 namespace culvert::control {
@@ -19,6 +20,7 @@ using Explanation = dns::Filter::Explanation;
 
 struct Question {
   dns::Name name;
+  dns::Name decided;  // the name that decides: it, or the one it leads to
   std::uint16_t type = dns::type::a;
   const Peer* peer = nullptr;  // null: one that has no group
 };
@@ -29,7 +31,7 @@ Outcome<Question> question_of(const Query& query, const Server& server) {
   const auto name = dns::Name::parse(text);
   if (text.empty() || !name)
     return bad_query("name", fmt::format("\"{}\", expected a domain name", shown(text)));
-  question.name = *name;
+  question.name = question.decided = *name;
   const std::string type = query.get("type").value_or("A");
   const auto number = dns::parse_type(type);
   if (!number)
@@ -58,41 +60,71 @@ dns::ClientConfig client_config(const Peer* peer, Server& server) {
 }
 
 // Names that are answered before any rule is asked.
-dns::LocalZone::Kind local_kind(const Server& server, const dns::Name& name) {
+std::unique_ptr<dns::LocalZone> local_zone(const Server& server) {
   std::vector<base::IpAddress> own;
   for (const std::string& text : server.info().address)
     if (const auto address = base::IpAddress::parse(text.substr(0, text.find('/'))))
       own.push_back(*address);
-  dns::LocalZone zone(server.dns_settings(), own);
+  auto zone = std::make_unique<dns::LocalZone>(server.dns_settings(), own);
   for (const Peer* peer : server.peers()) {
     std::vector<base::IpAddress> addresses;
     for (const base::Prefix& prefix : peer->entry.allowed_ips)
       if (prefix.length() == (prefix.address().is_v6() ? 128 : 32))
         addresses.push_back(prefix.address());
-    zone.set_peer(peer->entry.name, addresses);
+    zone->set_peer(peer->entry.name, addresses);
   }
-  return zone.holds(name);
+  return zone;
 }
 
-Explanation explain(Server& server, std::shared_ptr<const dns::RuleTable> table,
-                    const Question& question, base::WallTime now) {
-  const auto local = local_kind(server, question.name);
-  if (local != dns::LocalZone::Kind::no) {
-    const bool special = local == dns::LocalZone::Kind::special;
-    Explanation out;
-    out.verdict.what = dns::Verdict::What::local;
-    out.verdict.reason = special ? dns::Reason::special_name : dns::Reason::local_record;
-    out.why = fmt::format("{} is answered by the server itself: {}", question.name.to_string(),
-                          special ? "such names do not leave the machine"
-                                  : "it is a record of [dns], or the name of a peer");
-    return out;
-  }
+Explanation explain_local(const Question& question, dns::LocalZone::Kind kind) {
+  const bool special = kind == dns::LocalZone::Kind::special;
+  Explanation out;
+  out.verdict.what = dns::Verdict::What::local;
+  out.verdict.reason = special ? dns::Reason::special_name : dns::Reason::local_record;
+  out.why = fmt::format("{} is answered by the server itself: {}", question.name.to_string(),
+                        special ? "such names do not leave the machine"
+                                : "it is a record of [dns], or the name of a peer");
+  return out;
+}
+
+// What becomes of a name that a record or a rewrite leads to another one.
+void explain_lead(dns::Filter& filter, const dns::LocalZone& zone, dns::Client& client,
+                  Question& question, base::WallTime now, Explanation& out) {
+  std::array<std::byte, 512> octets;
+  const std::size_t size = dns::write_query(octets, 0, question.name.wire(), question.type,
+                                            dns::class_::in, false, false, 0);
+  dns::Query query;
+  if (dns::read_query(base::Bytes(octets).first(size), query) != dns::QueryFault::none) return;
+  std::vector<std::byte> answer(dns::max_message);
+  dns::AnswerWriter writer(answer, answer.size(), query);
+  const dns::Lead led = dns::lead(filter, zone, client, {query, false, now}, writer);
+  if (led.end == dns::Lead::End::written || led.name == question.name) return;
+  out.why += fmt::format("; it leads to {}", led.name.to_string());
+  if (led.end != dns::Lead::End::refuse) return;
+  Explanation behind = filter.explain(client, led.name, question.type, now);
+  out.verdict = led.verdict;
+  question.decided = led.name;
+  out.why += "; " + behind.why;
+  for (auto& heard : out.heard) heard.decides = false;
+  out.heard.insert(out.heard.begin(), behind.heard.begin(), behind.heard.end());
+}
+
+Explanation explain(Server& server, std::shared_ptr<const dns::RuleTable> table, Question& question,
+                    base::WallTime now) {
+  const auto zone = local_zone(server);
   dns::Filter filter(server.dns_settings());
   filter.set_table(std::move(table));
   base::PeerCounters counters;
   dns::Client client(client_config(question.peer, server), counters, server.dns_settings().limits,
                      base::Time{});
-  return filter.explain(client, question.name, question.type, now);
+  const auto local = zone->holds(question.name);
+  Explanation out = local != dns::LocalZone::Kind::no
+                        ? explain_local(question, local)
+                        : filter.explain(client, question.name, question.type, now);
+  const auto what = out.verdict.what;
+  if (what == dns::Verdict::What::local || what == dns::Verdict::What::rewrite)
+    explain_lead(filter, *zone, client, question, now, out);
+  return out;
 }
 
 std::string_view to_string(dns::Verdict::What what) noexcept {
@@ -136,7 +168,7 @@ Json heard_json(const Explanation& explained) {
 Api::Impl::Task Api::Impl::explain_dns(Call call) {
   const auto query = Query::parse(call.request.query, {"name", "type", "peer"});
   if (!query) co_return problem_response(query.problem());
-  const auto question = question_of(*query, parts.server);
+  auto question = question_of(*query, parts.server);
   if (!question) co_return problem_response(question.problem());
   const std::string peer = question->peer ? question->peer->entry.name : "";
   const auto table = parts.lists->table();
@@ -153,7 +185,8 @@ Api::Impl::Task Api::Impl::explain_dns(Call call) {
             {"list", by_list ? Json(table->lists()[verdict.list]) : Json(nullptr)},
             {"why", explained.why},
             {"heard", heard_json(explained)}};
-  auto found = co_await parts.lists->find_lines(lists_of(explained, *parts.lists), question->name);
+  auto found =
+      co_await parts.lists->find_lines(lists_of(explained, *parts.lists), question->decided);
   Json lines = Json::array();
   if (found)
     for (const auto& list : *found)

@@ -140,12 +140,16 @@ bool Filter::Impl::by_names(const Asked& asked, const NameSet::Found& found,
 bool Filter::Impl::by_rules(const Client& client, const Asked& asked, const NamePath& path,
                             std::uint16_t type, const ListMask& silent, Verdict& out) {
   if (!table || (!table->has_patterns() && !table->may_match(path))) return false;
-  const ListMask active = asked.policy.lists(asked.schedules) & ~silent;
-  if (active.none()) return false;
+  const ListMask lists = asked.policy.lists(asked.schedules);
+  if (lists.none()) return false;
+  const ListMask active = lists & ~silent;
   const RuleAsk ask{path.name(), type, client.config, asked.policy.policy().tags};
   const RuleVotes votes(*table, rights, active, path, ask, memo);
   if (votes.decide(out) && out.what != What::pass) return true;
-  votes.forward(out);
+  if (active == lists)
+    votes.forward(out);
+  else
+    RuleVotes(*table, rights, lists, path, ask, memo).forward(out);
   return false;
 }
 
@@ -186,7 +190,7 @@ NamePath Filter::Impl::expect(const Client& client, const Name& name) const noex
 }
 
 Verdict Filter::Impl::question(Client& client, const NamePath& path, std::uint16_t type,
-                               base::WallTime wall) {
+                               base::WallTime wall, const ListMask& silent) {
   const Asked now = asked(client, wall);
   Verdict out;
   const NameSet::Found found = now.policy.names().find(path, now.wanted());
@@ -196,8 +200,9 @@ Verdict Filter::Impl::question(Client& client, const NamePath& path, std::uint16
     return out;
   }
   if (by_canary(now, path, out)) return out;
-  if (!now.paused && (by_names(now, found, out) || by_rules(client, now, path, type, {}, out) ||
-                      by_resolvers(now, path, out) || by_safe_search(now, path, out)))
+  if (!now.paused &&
+      (by_names(now, found, out) || by_rules(client, now, path, type, silent, out) ||
+       by_resolvers(now, path, out) || by_safe_search(now, path, out)))
     return out;
   by_type(now, type, out);
   return out;
@@ -225,7 +230,7 @@ Verdict Filter::Impl::target(Client& client, const Name& name, std::uint16_t typ
 }
 
 Verdict Filter::Impl::address(Client& client, const Name& name, const base::IpAddress& address,
-                              base::WallTime wall) {
+                              base::WallTime wall, const ListMask& silent) {
   const Asked now = asked(client, wall);
   const NamePath path(key, name);
   Verdict out;
@@ -233,7 +238,7 @@ Verdict Filter::Impl::address(Client& client, const Name& name, const base::IpAd
   if (!now.paused && table && table->has_addresses()) {
     ListMask block, allow;
     table->find_address(address, block, allow);
-    const ListMask active = now.policy.lists(now.schedules);
+    const ListMask active = now.policy.lists(now.schedules) & ~silent;
     block &= active & ~allow;
     if (block.any() && (allow & active & rights.reaches_others).none()) {
       decide(out, What::block, Reason::answer_address, RuleAction::block);
@@ -279,8 +284,8 @@ std::uint64_t Filter::generation() const noexcept {
 }
 
 Verdict Filter::of_question(Client& client, const Name& name, std::uint16_t type,
-                            base::WallTime wall) {
-  return impl_->question(client, impl_->expect(client, name), type, wall);
+                            base::WallTime wall, const ListMask& silent) {
+  return impl_->question(client, impl_->expect(client, name), type, wall, silent);
 }
 
 NamePath Filter::expect(const Client& client, const Name& name) const noexcept {
@@ -289,7 +294,7 @@ NamePath Filter::expect(const Client& client, const Name& name) const noexcept {
 
 Verdict Filter::of_question(Client& client, const NamePath& path, std::uint16_t type,
                             base::WallTime wall) {
-  return impl_->question(client, path, type, wall);
+  return impl_->question(client, path, type, wall, {});
 }
 
 Verdict Filter::of_target(Client& client, const Name& name, std::uint16_t type, base::WallTime wall,
@@ -298,8 +303,8 @@ Verdict Filter::of_target(Client& client, const Name& name, std::uint16_t type, 
 }
 
 Verdict Filter::of_address(Client& client, const Name& name, const base::IpAddress& address,
-                           base::WallTime wall) {
-  return impl_->address(client, name, address, wall);
+                           base::WallTime wall, const ListMask& silent) {
+  return impl_->address(client, name, address, wall, silent);
 }
 
 ListMask Filter::exceptions(Client& client, const Name& name, std::uint16_t type,

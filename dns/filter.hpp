@@ -26,9 +26,10 @@ class Filter {
   // Grows with every change of either: a verdict holds as long as it stays.
   std::uint64_t generation() const noexcept;
 
-  // Of the question. `wall`: for pauses. A name that no complex rule or pattern touches costs no
-  // heap.
-  Verdict of_question(Client& client, const Name& name, std::uint16_t type, base::WallTime wall);
+  // Of the question. `wall`: for pauses. `silent`: lists that have no say in whether it passes. A
+  // name that no complex rule or pattern touches costs no heap.
+  Verdict of_question(Client& client, const Name& name, std::uint16_t type, base::WallTime wall,
+                      const ListMask& silent = {});
   // In two steps, for who has something else to do while memory is read: `path` is what expect()
   // gave, since the last change.
   NamePath expect(const Client& client, const Name& name) const noexcept;
@@ -41,9 +42,10 @@ class Filter {
   // The lists that make an exception for a name, be it only from their own rules; all lists, if the
   // exception holds for others too.
   ListMask exceptions(Client& client, const Name& name, std::uint16_t type, base::WallTime wall);
-  // Of an address in an answer to `name` (A, AAAA, hints): address lists and rebinding.
+  // Of an address in an answer to `name` (A, AAAA, hints): address lists but the silent ones, and
+  // rebinding.
   Verdict of_address(Client& client, const Name& name, const base::IpAddress& address,
-                     base::WallTime wall);
+                     base::WallTime wall, const ListMask& silent = {});
 
   // For explain: every rule that says something about the name for this client, the deciding one
   // first, in words.

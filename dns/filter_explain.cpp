@@ -126,7 +126,7 @@ Filter::Explanation Filter::Impl::explain(Client& client, const Name& name, std:
                                           base::WallTime wall) {
   Explanation out;
   const NamePath path(key, name);
-  out.verdict = question(client, path, type, wall);
+  out.verdict = question(client, path, type, wall, {});
   const Verdict& verdict = out.verdict;
   const Asked now = asked(client, wall);
   out.why = sentence(name, verdict, table.get(), now.paused);

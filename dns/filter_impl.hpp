@@ -43,7 +43,8 @@ struct Filter::Impl {
   // The stages, in the order in which they are asked; each says whether it decided.
   bool by_canary(const Asked& asked, const NamePath& path, Verdict& out) const noexcept;
   bool by_names(const Asked& asked, const NameSet::Found& found, Verdict& out) const noexcept;
-  // `silent`: lists that do not speak. Exceptions and forwards are in `out` with `false`.
+  // `silent`: lists that do not speak, but for their forwards. Exceptions and forwards are in `out`
+  // with `false`.
   bool by_rules(const Client& client, const Asked& asked, const NamePath& path, std::uint16_t type,
                 const ListMask& silent, Verdict& out);
   bool by_resolvers(const Asked& asked, const NamePath& path, Verdict& out) const noexcept;
@@ -51,11 +52,12 @@ struct Filter::Impl {
   bool by_type(const Asked& asked, std::uint16_t type, Verdict& out) const noexcept;
 
   NamePath expect(const Client& client, const Name& name) const noexcept;
-  Verdict question(Client& client, const NamePath& path, std::uint16_t type, base::WallTime wall);
+  Verdict question(Client& client, const NamePath& path, std::uint16_t type, base::WallTime wall,
+                   const ListMask& silent);
   Verdict target(Client& client, const Name& name, std::uint16_t type, base::WallTime wall,
                  const ListMask& silent);
   Verdict address(Client& client, const Name& name, const base::IpAddress& address,
-                  base::WallTime wall);
+                  base::WallTime wall, const ListMask& silent);
   ListMask exceptions(Client& client, const Name& name, std::uint16_t type, base::WallTime wall);
 
   Explanation explain(Client& client, const Name& name, std::uint16_t type, base::WallTime wall);

@@ -11,10 +11,14 @@ using What = Verdict::What;
 class Inspector {
  public:
   Inspector(Filter& filter, Client& client, const Name& name, std::uint16_t type,
-            const Verdict& asked, base::WallTime wall)
-      : filter_(filter), client_(client), name_(name), type_(type), asked_(asked), wall_(wall) {
-    excepted_ = asked.what == What::pass && asked.action == RuleAction::allow;
-  }
+            const Verdict& asked, base::WallTime wall, const ListMask& silent)
+      : filter_(filter),
+        client_(client),
+        name_(name),
+        type_(type),
+        asked_(asked),
+        wall_(wall),
+        silent_(silent) {}
 
   Verdict run(base::Bytes clean) {
     MessageReader reader(clean);
@@ -43,11 +47,7 @@ class Inspector {
   }
 
   bool bad_target(const Name& target) {
-    if (excepted_) return false;
-    if (!silent_known_) {
-      silent_ = filter_.exceptions(client_, name_, type_, wall_);
-      silent_known_ = true;
-    }
+    learn_silent();
     found_ = filter_.of_target(client_, target, type_, wall_, silent_);
     // A rewrite to addresses answers for the name asked as well; one to a name would need another
     // question.
@@ -63,9 +63,19 @@ class Inspector {
       address = base::IpAddress::v6(octets.first<16>());
     else
       return false;
-    found_ = filter_.of_address(client_, name_, address, wall_);
+    found_ = filter_.of_address(client_, name_, address, wall_, silent_);
+    if (found_.reason == Reason::answer_address && learn_silent())
+      found_ = filter_.of_address(client_, name_, address, wall_, silent_);
     if (found_.reason == Reason::rebinding) return asked_.what != What::forward;
-    return found_.what != What::pass && !excepted_;
+    return found_.what != What::pass;
+  }
+
+  // Lists that make an exception for the name say nothing of what is behind it. True where that was
+  // not known yet.
+  bool learn_silent() {
+    if (silent_known_) return false;
+    silent_ |= filter_.exceptions(client_, name_, type_, wall_);
+    return silent_known_ = true;
   }
 
   bool bad_binding(base::Bytes rdata) {
@@ -89,17 +99,18 @@ class Inspector {
   const std::uint16_t type_;
   const Verdict& asked_;
   const base::WallTime wall_;
-  bool excepted_ = false, silent_known_ = false;
   ListMask silent_;
+  bool silent_known_ = false;
   Verdict found_;
 };
 
 }  // namespace
 
 Verdict inspect(Filter& filter, Client& client, const Name& name, std::uint16_t type,
-                const Verdict& asked, base::Bytes clean, base::WallTime wall) {
+                const Verdict& asked, base::Bytes clean, base::WallTime wall,
+                const ListMask& silent) {
   if (asked.reason == Reason::peer_allow) return {};
-  return Inspector(filter, client, name, type, asked, wall).run(clean);
+  return Inspector(filter, client, name, type, asked, wall, silent).run(clean);
 }
 
 void append_records(AnswerWriter& writer, base::Bytes clean) noexcept {

@@ -76,12 +76,14 @@ struct CleanAsk {
 void clean_answer(base::Bytes answer, const CleanAsk& ask, base::MutableBytes buffer,
                   CleanAnswer& out) noexcept;
 
-// Judges every name and address of a clean answer. `asked`: what Filter::of_question said of the
-// name asked: where that was an exception (peer_allow, or a list's), the chain passes too, and
-// where it was a forward, private addresses pass. Anything but a pass is for write_block_answer(),
-// and has by_chain set; a rewrite among them leads to addresses.
+// Judges every name and address of a clean answer to `name`, which is the one asked or the one that
+// lead() came to. `asked`: what Filter::of_question said of it: `allow` of the policy lets
+// everything pass, an exception of a list takes back what lists say of what is behind it, and where
+// it was a forward, private addresses pass. `silent`: lists that are not asked. Anything but a pass
+// is for write_block_answer(), and has by_chain set; a rewrite among them leads to addresses.
 Verdict inspect(Filter& filter, Client& client, const Name& name, std::uint16_t type,
-                const Verdict& asked, base::Bytes clean, base::WallTime wall);
+                const Verdict& asked, base::Bytes clean, base::WallTime wall,
+                const ListMask& silent = {});
 
 // Takes `ech` (EchPolicy::strip) and `ipv6hint` (filter_aaaa) out of the SVCB and HTTPS records of
 // a clean answer, in place; and if anything was taken, the signatures of those records and AD.

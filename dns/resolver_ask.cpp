@@ -45,19 +45,16 @@ void Resolver::Impl::ask(ClientState& client, const Asker& asker, base::Bytes me
 // Called for a query when it comes, and once more if the rules changed while it waited.
 void Resolver::Impl::serve(const Call& call) {
   if (serve_odd(call)) return;
+  touch(call.client, call.wall);
   const NamePath path = filter_.expect(call.client, call.name());
   const LocalZone::Kind kind = zone_.holds(call.name());
   if (kind != LocalZone::Kind::no) return serve_local(call, kind);
-  touch(call.client, call.wall);
   Verdict verdict = filter_.of_question(call.client, path, call.type(), call.wall);
   if (verdict.is_block() && !(call.tcp() && passes_over_tcp(verdict)))
     return give_block(call, verdict);
-  if (verdict.what == Verdict::What::rewrite || verdict.what == Verdict::What::local)
-    return serve_rewrite(call, verdict);
+  if (verdict.what == Verdict::What::rewrite) return serve_led(call);
   if (call.type() == type::any) return serve_any(call);
-  // Inspection lets private addresses pass where somebody said whom to ask.
-  if (verdict.what == Verdict::What::pass && route_of(call.name()) != nullptr)
-    verdict.what = Verdict::What::forward;
+  note_route(call.name(), verdict);
   look_up(call, {Way::direct, verdict, key_of(call, call.name(), verdict)});
 }
 
@@ -94,17 +91,9 @@ void Resolver::Impl::serve_local(const Call& call, LocalZone::Kind kind) {
   AnswerWriter writer(out(), room_of(call), call.query);
   Name outside;
   zone_.answer(writer, call.name(), call.type(), outside);
-  if (!outside.is_root())
-    return look_up(call, {Way::local, outcome.verdict, key_of(call, outside, {})});
+  if (!outside.is_root()) return serve_led(call);
   parts_.counters.local.add();
   send(call, writer.finish(), outcome);
-}
-
-// A rewrite: to addresses, written at once, or to a name, which is looked up.
-void Resolver::Impl::serve_rewrite(const Call& call, const Verdict& verdict) {
-  const std::optional<Name> target = rewrite_target(verdict, call.name());
-  if (!target || call.type() == type::any) return give_block(call, verdict);
-  look_up(call, {Way::rewrite, verdict, key_of(call, *target, {})});
 }
 
 CacheKey Resolver::Impl::key_of(const Call& call, const Name& name, const Verdict& verdict) {
@@ -132,6 +121,12 @@ const std::uint32_t* Resolver::Impl::route_of(const Name& name) const noexcept {
   for (Name at = name; !at.is_root(); at = at.parent())
     if (const auto route = routes_.find(at); route != routes_.end()) return &route->second;
   return nullptr;
+}
+
+// Inspection lets private addresses pass where somebody said whom to ask.
+void Resolver::Impl::note_route(const Name& name, Verdict& verdict) const noexcept {
+  if (verdict.what == Verdict::What::pass && route_of(name) != nullptr)
+    verdict.what = Verdict::What::forward;
 }
 
 void Resolver::Impl::look_up(const Call& call, const Job& job) {

@@ -56,7 +56,7 @@ void Resolver::Impl::give(const Call& call, const Job& job, const AnswerImage& i
   if (use.error == AnswerImage::no_error) use.error = image.error;
   if (image.failure && job.way != Way::direct)
     return give_error(call, image.rcode, use.error, {}, outcome);
-  if (job.way != Way::direct) return give_behind(call, job, image, use, outcome);
+  if (job.way != Way::direct) return give_behind(call, job, image, entry, use, outcome);
   if (!image.failure && !passes_inspection(call, job, image, entry)) return;
   const Policy& policy = *call.client.config.policy;
   // RFC 6840 section 5.7: AD is told only to who asked for it, by AD or DO.
@@ -67,45 +67,28 @@ void Resolver::Impl::give(const Call& call, const Job& job, const AnswerImage& i
   send(call, write_image(out(), room_of(call), call.query, image, use), outcome);
 }
 
+// Was the entry found to be for this client before?
+bool Resolver::Impl::has_passed(const Call& call, const CacheEntry* entry) noexcept {
+  const std::uint64_t stamp = call.client.stamp;
+  return entry != nullptr && (entry->passed[0] == stamp || entry->passed[1] == stamp);
+}
+
 // May this client have the answer? If not, it is told so.
 bool Resolver::Impl::passes_inspection(const Call& call, const Job& job, const AnswerImage& image,
                                        CacheEntry* entry) {
-  const std::uint64_t stamp = call.client.stamp;
-  if (entry != nullptr && (entry->passed[0] == stamp || entry->passed[1] == stamp)) return true;
-  Verdict verdict =
+  if (has_passed(call, entry)) return true;
+  const Verdict verdict =
       inspect(filter_, call.client, call.name(), call.type(), job.verdict, image.wire, call.wall);
-  if (verdict.what != Verdict::What::pass && !(call.tcp() && passes_over_tcp(verdict))) {
-    if (call.client.config.policy->log != LogPrivacy::off) parts_.counters.blocked_by_answer.add();
-    give_block(call, verdict);
+  if (verdict.what != Verdict::What::pass) {
+    if (call.tcp() && passes_over_tcp(verdict)) return true;  // but not over UDP
+    give_refused(call, verdict);
     return false;
   }
   if (entry != nullptr) {
     entry->passed[1] = entry->passed[0];
-    entry->passed[0] = stamp;
+    entry->passed[0] = call.client.stamp;
   }
   return true;
-}
-
-// Behind the CNAME of a rule or of the local zone. AD is never told: the answer is not the zone's.
-void Resolver::Impl::give_behind(const Call& call, const Job& job, const AnswerImage& image,
-                                 const ImageUse& use, const Outcome& outcome) {
-  AnswerWriter writer(out(), room_of(call), call.query);
-  if (job.way == Way::rewrite) {
-    if (write_block_answer(writer, call.query, job.verdict, *call.client.config.policy,
-                           table_.get()) != BlockAnswer::follow)
-      return give_block(call, job.verdict);
-    count_verdict(call, job.verdict);
-  } else {
-    Name outside;
-    zone_.answer(writer, call.name(), call.type(), outside);
-    if (!(outside == job.key.name)) return send(call, writer.finish(), outcome);
-  }
-  append_records(writer, copy_image({copy_.get(), max_message}, image, use));
-  writer.set_rcode(image.rcode);
-  if (use.error != AnswerImage::no_error && job.way == Way::local) writer.set_error(use.error, {});
-  Outcome rewritten = outcome;
-  if (job.way == Way::rewrite) rewritten.how = How::rewritten;
-  send(call, writer.finish(), rewritten);
 }
 
 // What a verdict says instead of an answer.

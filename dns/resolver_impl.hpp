@@ -2,7 +2,8 @@
 //
 //   resolver.cpp          clients, settings, time
 //   resolver_ask.cpp      a query from its octets to what is to be done with it
-//   resolver_give.cpp     what is known, as the answer to a query: hits, stale, rewrites, blocks
+//   resolver_give.cpp     what is known, as the answer to a query: hits, stale, blocks
+//   resolver_led.cpp      the same where it is led to another name before
 //   resolver_pending.cpp  questions under way upstream and who waits for them
 //   resolver_records.cpp  what is counted, written down and handed out
 #pragma once
@@ -18,6 +19,7 @@
 #include "dns/filter.hpp"
 #include "dns/handed_out.hpp"
 #include "dns/inspection.hpp"
+#include "dns/lead.hpp"
 #include "dns/local_zone.hpp"
 #include "dns/message_writer.hpp"
 #include "dns/resolver.hpp"
@@ -47,14 +49,13 @@ struct ClientState : Client {
 
 // How the answer of an upstream (or of the cache) becomes the client's.
 enum class Way : std::uint8_t {
-  direct,   // it is to the question
-  rewrite,  // behind the CNAME that a rule wants
-  local,    // behind a CNAME of the local zone
+  direct,  // it is to the question
+  led,     // it belongs behind what lead() wrote
 };
 
 struct Job {
   Way way = Way::direct;
-  Verdict verdict;  // of the question
+  Verdict verdict;  // of the question; why, where it is led
   CacheKey key;     // what is looked up
 };
 
@@ -133,11 +134,11 @@ struct Resolver::Impl {
   bool serve_odd(const Call& call);
   void serve_any(const Call& call);
   void serve_local(const Call& call, LocalZone::Kind kind);
-  void serve_rewrite(const Call& call, const Verdict& verdict);
   void look_up(const Call& call, const Job& job);
   CacheKey key_of(const Call& call, const Name& name, const Verdict& verdict);
   std::uint32_t set_of(const Call& call, const Name& name, const Verdict& verdict);
   const std::uint32_t* route_of(const Name& name) const noexcept;  // null = none, or "."
+  void note_route(const Name& name, Verdict& verdict) const noexcept;
   void touch(ClientState& client, base::WallTime wall) noexcept;
 
   // resolver_give.cpp
@@ -147,14 +148,20 @@ struct Resolver::Impl {
             ImageUse use, Outcome outcome);
   bool passes_inspection(const Call& call, const Job& job, const AnswerImage& image,
                          CacheEntry* entry);
-  void give_behind(const Call& call, const Job& job, const AnswerImage& image, const ImageUse& use,
-                   const Outcome& outcome);
+  static bool has_passed(const Call& call, const CacheEntry* entry) noexcept;
   void give_block(const Call& call, const Verdict& verdict);
   void give_error(const Call& call, std::uint16_t rcode, std::uint16_t error, std::string_view text,
                   const Outcome& outcome);
   bool usable_stale(const CacheEntry& entry, base::Time now) const noexcept;
   std::size_t room_of(const Call& call) const noexcept;
   base::MutableBytes out() noexcept { return {out_.get(), out_size}; }
+
+  // resolver_led.cpp
+  Lead lead_of(const Call& call, AnswerWriter& writer);
+  void serve_led(const Call& call);
+  void give_behind(const Call& call, const Job& job, const AnswerImage& image,
+                   const CacheEntry* entry, ImageUse use, Outcome outcome);
+  void give_refused(const Call& call, const Verdict& verdict);
 
   // resolver_pending.cpp
   Pending* pending_of(const CacheKey& key) noexcept;

@@ -197,7 +197,7 @@ void Resolver::Impl::give_all(Pending& pending, const AnswerImage& image, CacheE
     const Call call{*waiter.client, waiter.asker, waiter.query.get(), now, waiter.asked, wall};
     const std::uint64_t stamp = waiter.stamp;
     touch(*waiter.client, wall);
-    if (waiter.client->stamp != stamp && waiter.job.way != Way::local) {
+    if (waiter.client->stamp != stamp) {
       serve(call);
     } else if (outcome.how == How::stale) {
       give_stale(call, waiter.job, *entry);

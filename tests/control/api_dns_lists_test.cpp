@@ -102,6 +102,23 @@ TEST_CASE("a name is explained by the policy of who asks") {
   CHECK(world.get("/v1/dns/explain?name=localhost")["reason"] == "special_name");
 }
 
+TEST_CASE("an alias is explained by what it leads to") {
+  World world;
+  world.server.dns_settings_.records = {
+      {"alias.example", "CNAME", "x.ads.example", std::chrono::seconds(60)}};
+  auto policy = std::make_shared<culvert::dns::Policy>();
+  policy->block = {"ads.example"};
+  world.server.peers_[0]->entry.policy.dns = policy;
+  const json blocked = world.get("/v1/dns/explain?name=alias.example&peer=laptop");
+  hold_to("DnsExplanation", blocked);
+  CHECK(blocked["verdict"] == "block");
+  CHECK(blocked["reason"] == "peer_block");
+  CHECK(blocked["heard"][0]["decides"] == true);
+  const json passed = world.get("/v1/dns/explain?name=alias.example");
+  CHECK(passed["verdict"] == "local");
+  CHECK(passed["why"].get<std::string>().ends_with("it leads to x.ads.example"));
+}
+
 TEST_CASE("what cannot be explained is a problem of its field") {
   World world;
   CHECK(world.get("/v1/dns/explain", 400)["errors"][0]["field"] == "name");

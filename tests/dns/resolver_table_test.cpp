@@ -1,69 +1,11 @@
 // The resolver with a table of rules: blocks of lists, rewrites, forwards, and its change.
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "base/file_descriptor.hpp"
-#include "dns/rule_compiler.hpp"
-#include "tests/dns/resolver_bed.hpp"
-#include "tests/support/catch.hpp"
+#include "tests/dns/resolver_table_bed.hpp"
 
 using namespace culvert;
 using namespace culvert::test;
 namespace type = dns::type;
 namespace rcode = dns::rcode;
 using Format = dns::ListSettings::Format;
-
-namespace {
-
-struct List {
-  std::string name;
-  Format format;
-  std::string text;
-};
-
-dns::ListSettings settings_of(const List& list) {
-  dns::ListSettings settings;
-  settings.name = list.name;
-  settings.path = list.name;
-  settings.format = list.format;
-  settings.trusted = true;
-  return settings;
-}
-
-std::shared_ptr<const dns::RuleTable> compile(const std::vector<List>& lists) {
-  std::vector<dns::ListSource> sources;
-  std::vector<base::FileDescriptor> files;
-  for (const List& list : lists) {
-    files.emplace_back(::memfd_create("list", MFD_CLOEXEC));
-    REQUIRE(::write(files.back().get(), list.text.data(), list.text.size()) ==
-            ssize_t(list.text.size()));
-    sources.push_back({settings_of(list), "/proc/self/fd/" + std::to_string(files.back().get())});
-  }
-  CountingRandom random;
-  const base::FileDescriptor out(::memfd_create("table", MFD_CLOEXEC));
-  const auto report = dns::compile_rules(sources, out.get(), random);
-  REQUIRE(report);
-  auto table = dns::RuleTable::map(out.get());
-  REQUIRE(table);
-  return *table;
-}
-
-struct TableBed {
-  std::unique_ptr<Bed> bed;
-
-  explicit TableBed(const std::vector<List>& lists) {
-    dns::Settings settings;
-    dns::Policy policy;
-    for (const List& list : lists) {
-      settings.lists.push_back(settings_of(list));
-      policy.lists.push_back(list.name);
-    }
-    bed = std::make_unique<Bed>(settings, policy);
-    bed->resolver->set_table(compile(lists));
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a name of a list is blocked and the answer names the list") {
   TableBed made({{"ads", Format::adblock, "||ads.example^\n"}});

@@ -425,6 +425,24 @@ def test_records_and_names_of_its_own(setting):
     assert setting.explain("laptop.culvert.internal")["verdict"] == "local"
 
 
+def test_an_alias_is_no_way_around_the_rules(setting):
+    record = '[[dns.record]]\nname = "{}.alias.example.org"\ntype = "CNAME"\nvalue = "{}.example.org"\n'
+    rewrite = [("mine", "||to.example.org^$dnsrewrite=home.example.org\n||by.example.org^$dnsrewrite=alias.example.org\n",
+                'format = "adblock"'), ("trackers", "tracker.example.net\n", "")]
+    dns = record.format("chain", "alias") + record.format("blocked", "blocked") + record.format("home", "home")
+    setting.configure(phone='dns_lists = ["mine", "trackers"]\ndns_block = ["blocked.example.org"]',
+                      laptop="dns_rebinding_protection = false", dns=dns, lists=rewrite)
+    for name in ("chain", "blocked", "home"):
+        told = setting.ask("phone", f"{name}.alias.example.org")
+        assert values(told) == NULL and not values(told, "CNAME"), told.to_text()
+        assert setting.explain(f"{name}.alias.example.org")["why"]
+    assert setting.explain("blocked.alias.example.org")["verdict"] == "block"
+    assert setting.a("laptop", "chain.alias.example.org") == ["192.0.2.67"]
+    assert setting.a("laptop", "home.alias.example.org") == ["192.168.1.10"]
+    assert setting.a("phone", "to.example.org") == NULL  # a private address
+    assert setting.a("phone", "by.example.org") == ["192.0.2.67"]  # the last word of lists
+
+
 def test_browsers_and_phones_are_told_not_to_go_around(setting):
     setting.configure(phone='dns_block = ["blocked.example.org"]')
     for name in ("use-application-dns.net", "mask.icloud.com"):

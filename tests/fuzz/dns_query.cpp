@@ -23,6 +23,13 @@ dns::Policy strict_policy() {
   return policy;
 }
 
+dns::Settings with_aliases() {
+  dns::Settings settings;
+  settings.records = {{"alias.home.example", "CNAME", "www.example", 60s},
+                      {"search.home.example", "CNAME", "www.google.com", 60s}};
+  return settings;
+}
+
 void check(bool holds) {
   if (!holds) std::abort();
 }
@@ -58,7 +65,7 @@ std::vector<std::byte> to_question(const FakeUpstream::Asked& asked, base::Bytes
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Bed bed;
+  static Bed bed(with_aliases());
   static dns::Client& open = *bed.client;
   static dns::Client& strict = bed.add(strict_policy());
   if (size < 3 || size > 70000) return 0;
