@@ -19,21 +19,25 @@ namespace {
 constexpr std::uint16_t template_set = 2;            // RFC 7011 section 3.3.2
 constexpr std::uint16_t enterprise = 0x8000;         // section 3.2
 constexpr std::uint32_t reverse_enterprise = 29305;  // RFC 5103 section 6.1
-constexpr std::uint16_t variable_length = 0xffff;    // section 7
-constexpr std::uint8_t initiator = 1;                // biflowDirection
+// IANA's registry has no element for a name that was looked up; the CERT program's, which yaf sends
+// and collectors know, has.
+constexpr std::uint32_t cert_enterprise = 6871;
+constexpr std::uint16_t variable_length = 0xffff;  // section 7
+constexpr std::uint8_t initiator = 1;              // biflowDirection
 constexpr std::size_t longest_name = 64;
 constexpr auto longest_wait = std::chrono::seconds(1);
 
 struct Element {
   std::uint16_t id;
   std::uint16_t length;
-  bool reverse = false;
+  std::uint32_t of_enterprise = 0;  // 0 = IANA's
 };
 
 // The IANA registry of IPFIX Information Elements. In the order in which put_record() writes.
 constexpr Element flow_start{152, 8}, flow_end{153, 8}, protocol{4, 1}, end_reason{136, 1},
-    biflow_direction{239, 1}, octets{1, 8}, packets{2, 8}, reverse_octets{1, 8, true},
-    reverse_packets{2, 8, true}, user_name{371, variable_length};
+    biflow_direction{239, 1}, octets{1, 8}, packets{2, 8}, reverse_octets{1, 8, reverse_enterprise},
+    reverse_packets{2, 8, reverse_enterprise}, user_name{371, variable_length},
+    dns_qname{179, variable_length, cert_enterprise};
 constexpr Element source4{8, 4}, destination4{12, 4}, source6{27, 16}, destination6{28, 16};
 constexpr Element source_port{7, 2}, destination_port{11, 2}, icmp4{32, 2}, icmp6{139, 2};
 
@@ -51,7 +55,7 @@ std::vector<Element> elements_of(IpfixEncoder::Template id) {
     all.push_back(v4 ? icmp4 : icmp6);
   }
   for (const Element& each : {protocol, end_reason, biflow_direction, octets, packets,
-                              reverse_octets, reverse_packets, user_name})
+                              reverse_octets, reverse_packets, user_name, dns_qname})
     all.push_back(each);
   return all;
 }
@@ -79,6 +83,12 @@ void IpfixEncoder::put(const base::IpAddress& address) {
   for (const std::byte byte : address.bytes()) bytes_.push_back(std::uint8_t(byte));
 }
 
+// Of variable length, below 255 octets (RFC 7011 section 7).
+void IpfixEncoder::put(std::string_view text) {
+  put(text.size(), 1);
+  bytes_.insert(bytes_.end(), text.begin(), text.end());
+}
+
 void IpfixEncoder::begin() {
   bytes_.assign(header_size, 0);
   set_ = 0, set_id_ = 0, records_ = 0;
@@ -100,8 +110,8 @@ void IpfixEncoder::put_template(Template id) {
   const std::vector<Element> elements = elements_of(id);
   put(id, 2), put(elements.size(), 2);
   for (const Element& each : elements) {
-    put(each.reverse ? each.id | enterprise : each.id, 2), put(each.length, 2);
-    if (each.reverse) put(reverse_enterprise, 4);
+    put(each.of_enterprise != 0 ? each.id | enterprise : each.id, 2), put(each.length, 2);
+    if (each.of_enterprise != 0) put(each.of_enterprise, 4);
   }
 }
 
@@ -111,7 +121,8 @@ void IpfixEncoder::add_templates() {
 }
 
 bool IpfixEncoder::add(const FlowChange& change) {
-  constexpr std::size_t longest_record = 4 + 16 + 2 * 16 + 4 + 3 + 4 * 8 + 1 + longest_name;
+  constexpr std::size_t longest_record = 4 + 16 + 2 * 16 + 4 + 3 + 4 * 8 + 1 + longest_name + 1 +
+                                         sizeof(proxy::FlowRecord::domain_text);
   if (bytes_.size() + longest_record > max_message) return false;
   const base::FlowKey& key = change.record.key;
   const bool echo = is_echo(key), v4 = key.server.address.is_v4();
@@ -136,9 +147,8 @@ void IpfixEncoder::put_record(const FlowChange& change, bool echo) {
     put(source.port, 2), put(destination.port, 2);
   put(std::uint8_t(record.key.protocol), 1), put(std::uint8_t(record.end), 1), put(initiator, 1);
   put(ahead.bytes, 8), put(ahead.packets, 8), put(back.bytes, 8), put(back.packets, 8);
-  const std::string_view name = std::string_view(change.peer).substr(0, longest_name);
-  put(name.size(), 1);
-  bytes_.insert(bytes_.end(), name.begin(), name.end());
+  put(std::string_view(change.peer).substr(0, longest_name));
+  put(record.domain());
 }
 
 std::span<const std::uint8_t> IpfixEncoder::finish(base::WallTime when) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
@@ -40,6 +41,7 @@ class IpfixEncoder {
   void put(std::uint64_t value, std::size_t size);
   void put_at(std::size_t place, std::uint64_t value, std::size_t size);
   void put(const base::IpAddress& address);
+  void put(std::string_view text);
   void open_set(std::uint16_t id);
   void close_set();
   void put_template(Template id);

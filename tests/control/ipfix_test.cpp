@@ -121,7 +121,19 @@ TEST_CASE("a record holds what its template says") {
   CHECK(number(record, 47, 8) == 20000);
   CHECK(number(record, 55, 8) == 20);
   CHECK(number(record, 63, 1) == 6);
-  CHECK(std::string(record.begin() + 64, record.end()) == "laptop");
+  CHECK(std::string(record.begin() + 64, record.begin() + 70) == "laptop");
+  CHECK(number(record, 70, 1) == 0);  // no domain is known, or may be
+  CHECK(record.size() == 71);
+}
+
+TEST_CASE("a record has the domain that its flow record has, as the last element") {
+  IpfixEncoder encoder(1);
+  Told flow = told();
+  flow.record.set_domain("www.example.org");
+  REQUIRE(encoder.add(flow.change()));
+  const Bytes record = encoder.finish(wall).subspan(20);
+  CHECK(number(record, 70, 1) == 15);
+  CHECK(std::string(record.begin() + 71, record.end()) == "www.example.org");
 }
 
 TEST_CASE("templates declare lengths that records have") {
@@ -135,10 +147,11 @@ TEST_CASE("templates declare lengths that records have") {
     place += 4;
     for (std::uint64_t i = 0; i < fields; ++i, place += 4) {
       const auto length = number(message, place + 2, 2);
-      lengths[id] += length == 0xffff ? 1 + 6 : length;
+      const bool domain = number(message, place, 2) == (0x8000 | 179);
+      lengths[id] += domain ? 1 : length == 0xffff ? 1 + 6 : length;
       if (number(message, place, 2) & 0x8000) {
-        CHECK(number(message, place + 4, 4) == 29305);
-        place += 4, ++reverse;
+        CHECK(number(message, place + 4, 4) == (domain ? 6871 : 29305));
+        place += 4, reverse += domain ? 0 : 1;
       }
     }
   }
