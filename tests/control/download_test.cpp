@@ -156,6 +156,19 @@ TEST_CASE("from https a redirect to http is refused, and the certificate is chec
   CHECK(world.get(request).error != "");
 }
 
+// Its octets say what it is: a server or a mirror before it may have unpacked and kept the label. What
+// is judged is what the file holds.
+TEST_CASE("what is labelled gzip and is not packed is taken as it is, and its label never believed") {
+  for (const std::string& body : {list_text, std::string("\x1f"), std::string()}) {
+    World world;
+    HttpReceiver receiver(world.io, [&](const std::string&) {
+      return answer("Content-Encoding: gzip\r\nContent-Type: application/gzip\r\n", body);
+    });
+    CHECK(world.get_from(receiver).error == "");
+    CHECK(read_file(world.file) == body);
+  }
+}
+
 TEST_CASE("gzip is undone: by the server, in the file, both, and in several members") {
   World world;
   const auto body =
