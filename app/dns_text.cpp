@@ -50,6 +50,12 @@ std::string counts_text(const json& counts) {
   return text;
 }
 
+std::string state_of(const json& upstream) {
+  std::string text = number_of(upstream, "resting_workers") > 0 ? "resting" : "in use";
+  if (number_of(upstream, "plain_case_workers") > 0) text += ", without 0x20";
+  return text;
+}
+
 std::string upstreams_text(const json& upstreams) {
   human::Table table({{"UPSTREAM"},
                       {"ASKED", true},
@@ -67,7 +73,7 @@ std::string upstreams_text(const json& upstreams) {
                fmt::format("{}", number_of(each, "failures")),
                fmt::format("{}", number_of(each, "bogus")),
                latency.is_number() ? fmt::format("{:.1f} ms", latency.get<double>()) : "",
-               number_of(each, "resting_workers") > 0 ? "resting" : "in use"});
+               state_of(each)});
   }
   return upstreams.empty() ? "" : "\n" + table.to_string();
 }

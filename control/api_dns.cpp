@@ -123,7 +123,8 @@ Json counts_json(const Server& server) {
 }
 
 struct UpstreamSums {
-  std::uint64_t asked = 0, answered = 0, timeouts = 0, failures = 0, bogus = 0, resting = 0;
+  std::uint64_t asked = 0, answered = 0, timeouts = 0, failures = 0, bogus = 0, resting = 0,
+                plain_case = 0;
   double latency = 0;  // microseconds, weighed by answers
 };
 
@@ -144,6 +145,7 @@ Json upstreams_json(const Server& server) {
       sums.failures += counters.failures.get();
       sums.bogus += counters.bogus.get();
       sums.resting += counters.resting.get() != 0;
+      sums.plain_case += counters.plain_case.get() != 0;
       sums.latency += double(counters.latency.get()) * double(answered);
     }
   Json list = Json::array();
@@ -156,6 +158,7 @@ Json upstreams_json(const Server& server) {
          {"failures", sums.failures},
          {"bogus", sums.bogus},
          {"resting_workers", sums.resting},
+         {"plain_case_workers", sums.plain_case},
          {"latency_milliseconds",
           sums.answered ? Json(sums.latency / double(sums.answered) / 1000) : Json(nullptr)}});
   return list;

@@ -105,6 +105,9 @@ void upstreams(Exposition& out, const Rows& rows) {
     out.sample(each.labels, double(each.counters.latency.get()) / 1e6);
   out.gauge("culvert_dns_upstream_resting", "1 if it is not asked now because it failed");
   for (const Upstream& each : all) out.sample(each.labels, each.counters.resting.get());
+  out.gauge("culvert_dns_upstream_plain_case",
+            "1 if it is asked without 0x20 now because it does not keep the case of letters");
+  for (const Upstream& each : all) out.sample(each.labels, each.counters.plain_case.get());
 }
 
 }  // namespace

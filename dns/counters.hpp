@@ -12,9 +12,10 @@ namespace culvert::dns {
 struct UpstreamCounters {
   base::SharedText<127> name;                         // as configured; empty = no such upstream
   base::Counter asked, answered, timeouts, failures;  // failures: refused, reset, TLS, HTTP status
-  base::Counter bogus;    // answers that did not fit and were not believed
-  base::Counter latency;  // EWMA in microseconds
-  base::Counter resting;  // 1 = not asked now because it failed
+  base::Counter bogus;       // answers that did not fit and were not believed
+  base::Counter latency;     // EWMA in microseconds
+  base::Counter resting;     // 1 = not asked now because it failed
+  base::Counter plain_case;  // 1 = asked without 0x20 for now: it does not keep the case
 };
 inline constexpr std::size_t max_upstreams = 64;
 

@@ -29,6 +29,7 @@ class Figures {
   // holds the name asked for, so it does not put the server to rest.
   void misbehaved() noexcept { counters_->failures.add(); }
   void bogus() noexcept { counters_->bogus.add(); }
+  void set_plain_case(bool plain) noexcept { counters_->plain_case.set(plain ? 1 : 0); }
 
   // It has failed, and has not answered since.
   bool resting() const noexcept { return resting_; }

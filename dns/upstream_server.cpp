@@ -33,6 +33,7 @@ Server::~Server() = default;
 void Server::set_place(std::uint8_t place, UpstreamCounters* counters) noexcept {
   place_ = place;
   figures_.set_counters(counters);
+  figures_.set_plain_case(plain_case_until_ != base::Time{});
   counters->name.set(text_);
 }
 
@@ -60,7 +61,11 @@ void Server::look_up_ended(std::vector<base::IpAddress> found, base::Time until)
 void Server::broke_case(base::Time now) noexcept {
   if (++case_broken_ < most_case_broken) return;
   case_broken_ = 0;
+  if (mixes_case(now))
+    base::log::warn(
+        "upstream {}: it does not keep the case of letters; asked without 0x20 for an hour", text_);
   plain_case_until_ = now + pause;
+  figures_.set_plain_case(true);
 }
 
 Carrier* Server::add_carrier() noexcept {
@@ -104,6 +109,10 @@ void Server::flush() noexcept {
 }
 
 void Server::tick(base::Time now) noexcept {
+  if (plain_case_until_ != base::Time{} && mixes_case(now)) {
+    plain_case_until_ = {};
+    figures_.set_plain_case(false);
+  }
   // One that is lost may have its questions asked on a new one, added behind.
   for (std::size_t i = 0; i < carriers_.size(); ++i) carriers_[i]->tick(now);
 }

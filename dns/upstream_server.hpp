@@ -37,6 +37,7 @@ class Server : public std::enable_shared_from_this<Server> {
   std::vector<Exchange*>& waiting() noexcept { return waiting_; }
 
   // 0x20 and EDNS are left out for an hour where the server does not keep the case, or refuses OPT.
+  // Without 0x20 a guess of who is not on the path is easier, so it is logged and counted.
   bool mixes_case(base::Time now) const noexcept { return now >= plain_case_until_; }
   void broke_case(base::Time now) noexcept;
   void kept_case() noexcept { case_broken_ = 0; }

@@ -45,6 +45,7 @@ TEST_CASE("the statistics add up what workers counted") {
   world.server.dns_counters_.upstreams[0].name.set("9.9.9.9");
   world.server.dns_counters_.upstreams[0].answered.set(2);
   world.server.dns_counters_.upstreams[0].latency.set(1500);
+  world.server.dns_counters_.upstreams[0].plain_case.set(1);
   world.server.counters_[0].dns_queries.set(11);
   const auto stats = world.get("/v1/dns/stats?top=1").value();
   const auto workers = world.server.workers().size();
@@ -55,6 +56,7 @@ TEST_CASE("the statistics add up what workers counted") {
   if (workers > 0) {
     CHECK(stats["upstreams"][0]["name"] == "9.9.9.9");
     CHECK(stats["upstreams"][0]["latency_milliseconds"] == 1.5);
+    CHECK(stats["upstreams"][0]["plain_case_workers"] == workers);
   }
 }
 

@@ -176,10 +176,12 @@ TEST_CASE("a server that does not keep the case is asked over TCP, then without 
   World world(settings_of({server.address()}));
   world.servers = {&server, &tcp};
   for (unsigned i = 0; i < 3; ++i) {
+    CHECK(world.counters[0].plain_case.get() == 0);
     const auto outcome = world.ask("www.example.com");
     REQUIRE(world.answered(outcome));
     CHECK(last_octet(outcome->message) == 9);
   }
+  CHECK(world.counters[0].plain_case.get() == 1);
   const auto plain = world.ask("www.example.com");
   REQUIRE(world.answered(plain));
   CHECK(last_octet(plain->message) == 3);
@@ -188,6 +190,7 @@ TEST_CASE("a server that does not keep the case is asked over TCP, then without 
   const auto again = world.ask("www.example.com");
   REQUIRE(world.answered(again));
   CHECK(over_tcp == 4);
+  CHECK(world.counters[0].plain_case.get() == 0);
 }
 
 TEST_CASE("a server that refuses OPT is asked without it, from then on at once") {
