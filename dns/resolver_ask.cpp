@@ -132,6 +132,9 @@ void Resolver::Impl::note_route(const Name& name, Verdict& verdict) const noexce
 void Resolver::Impl::look_up(const Call& call, const Job& job) {
   CacheEntry* const entry = cache_.find(job.key);
   if (entry != nullptr && entry->fresh(call.now)) return give_hit(call, job, *entry);
+  if (job.way == Way::direct)
+    if (const CacheEntry* const denial = find_denial(job.key, call.now))
+      return give_denial(call, job, *denial);
   if (!call.query.header.recursion_desired)
     return give_error(call, rcode::refused, AnswerImage::no_error, {}, {How::refused, {}, 0});
   Pending* const pending = pending_of(job.key);

@@ -4,6 +4,7 @@
 //   resolver_ask.cpp      a query from its octets to what is to be done with it
 //   resolver_give.cpp     what is known, as the answer to a query: hits, stale, blocks
 //   resolver_led.cpp      the same where it is led to another name before
+//   resolver_cut.cpp      names below one that does not exist
 //   resolver_pending.cpp  questions under way upstream and who waits for them
 //   resolver_records.cpp  what is counted, written down and handed out
 #pragma once
@@ -162,6 +163,11 @@ struct Resolver::Impl {
   void give_behind(const Call& call, const Job& job, const AnswerImage& image,
                    const CacheEntry* entry, ImageUse use, Outcome outcome);
   void give_refused(const Call& call, const Verdict& verdict);
+
+  // resolver_cut.cpp
+  void note_denial(const CacheKey& key, const AnswerImage& image, base::Time now);
+  CacheEntry* find_denial(const CacheKey& key, base::Time now) noexcept;  // that holds for the name
+  void give_denial(const Call& call, const Job& job, const CacheEntry& entry);
 
   // resolver_pending.cpp
   Pending* pending_of(const CacheKey& key) noexcept;

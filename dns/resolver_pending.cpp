@@ -144,7 +144,10 @@ void Resolver::Impl::on_reply(std::uint64_t id, const Asking::Reply& reply) noex
   }
   CacheEntry* entry = nullptr;
   // What upstreams say that were replaced meanwhile is for who asked them.
-  if (image.lifetime != 0 && pending->era == era_) entry = cache_.store(key, image, now);
+  if (image.lifetime != 0 && pending->era == era_) {
+    note_denial(key, image, now);
+    entry = cache_.store(key, image, now);
+  }
   show_cache();
   Outcome outcome{How::forwarded, {}, reply.upstream};
   give_all(*pending, image, entry, {}, outcome, now);
