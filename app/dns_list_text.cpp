@@ -39,10 +39,12 @@ std::string source_of(const json& list) {
   return url.empty() ? text_of(list, "path") : url;
 }
 
-// How lines that are refused on purpose are taken after all.
+// How lines that are refused on purpose are taken after all, or why they cannot be.
 std::string_view remedy(std::string_view fault) {
   if (fault == "public_suffix") return "; force = true takes them";
   if (fault == "not_trusted") return "; trusted = true takes them";
+  if (fault == "name_servers")
+    return "; rpz-nsdname and rpz-nsip are about servers that a forwarder does not see";
   return "";
 }
 

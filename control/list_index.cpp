@@ -74,13 +74,24 @@ json to_json(const dns::ListReport& report) {
           {"first", report.first}};
 }
 
+namespace {
+
+// What a version with fewer reasons wrote has fewer numbers.
+template <class Number, std::size_t Size>
+void read_counts(const json& value, std::array<Number, Size>& out) {
+  const auto numbers = value.get<std::vector<Number>>();
+  std::copy_n(numbers.begin(), std::min(numbers.size(), Size), out.begin());
+}
+
+}  // namespace
+
 dns::ListReport read_report(const json& value) {
   dns::ListReport report;
   report.format = dns::ListSettings::Format(std::clamp(value.at("format").get<int>(), 0, 0xff));
   value.at("lines").get_to(report.lines);
   value.at("rules").get_to(report.rules);
-  value.at("faults").get_to(report.faults);
-  value.at("first").get_to(report.first);
+  read_counts(value.at("faults"), report.faults);
+  read_counts(value.at("first"), report.first);
   return report;
 }
 

@@ -14,6 +14,7 @@ bool set_code(std::string_view word, Rule& rule) noexcept {
   if (word == "NOERROR") return rule.action = RuleAction::nodata, true;
   if (word == "NXDOMAIN") return rule.action = RuleAction::nxdomain, true;
   if (word == "REFUSED") return rule.action = RuleAction::refused, true;
+  if (word == "SERVFAIL") return rule.action = RuleAction::servfail, true;
   return false;
 }
 
@@ -42,7 +43,7 @@ bool set_short(std::string_view value, Rule& rule) {
 }
 
 bool set_full(std::string_view value, Rule& rule) {
-  const std::string_view code = take_until(value, ';');
+  const std::string code = upper(take_until(value, ';'));
   const std::string_view type = take_until(value, ';');
   if (type.empty()) return value.empty() && set_code(code, rule);
   rule.action = RuleAction::rewrite;

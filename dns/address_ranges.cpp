@@ -40,6 +40,13 @@ std::optional<std::array<std::byte, 16>> end_of(const std::array<std::byte, 16>&
   return behind(from, length);
 }
 
+void say(RuleTable::Said& said, std::uint16_t list, RuleAction action) noexcept {
+  for (ListMask& how : said.how) how.reset(list);
+  said.block.set(list, action != RuleAction::allow);
+  said.allow.set(list, action == RuleAction::allow);
+  said.set_action(list, action);
+}
+
 template <class Entry, class Range>
 class Sweep {
  public:
@@ -50,7 +57,7 @@ class Sweep {
     for (const Entry& entry : entries) {
       close_until(entry.from);
       RuleTable::Said said = open_.empty() ? RuleTable::Said{} : open_.back().said;
-      (entry.allow ? said.allow : said.block).set(entry.list);
+      say(said, entry.list, entry.action);
       open_.push_back({end_of(entry.from, entry.length), said});
       emit(entry.from);
     }
@@ -91,9 +98,10 @@ std::size_t sort_distinct(std::vector<Entry>& entries) {
   entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
   std::size_t prefixes = 0;
   for (std::size_t i = 0; i < entries.size(); ++i)
-    prefixes += i == 0 || entries[i].from != entries[i - 1].from ||
-                entries[i].length != entries[i - 1].length ||
-                entries[i].allow != entries[i - 1].allow;
+    prefixes +=
+        entries[i].action != RuleAction::rewrite &&
+        (i == 0 || entries[i].from != entries[i - 1].from ||
+         entries[i].length != entries[i - 1].length || entries[i].action != entries[i - 1].action);
   return prefixes;
 }
 
@@ -107,13 +115,13 @@ std::uint32_t find_in(std::span<const Range> ranges, const Address& address) noe
 
 }  // namespace
 
-bool AddressRanges::add(std::uint16_t list, bool allow, const base::Prefix& prefix) {
+bool AddressRanges::add(std::uint16_t list, RuleAction action, const base::Prefix& prefix) {
   if (v4_.size() + v6_.size() >= max_prefixes) return false;
   const base::IpAddress& address = prefix.address();
   const auto length = static_cast<std::uint8_t>(prefix.length());
-  if (address.is_v4()) v4_.push_back({address.v4_word(), length, allow, list});
+  if (address.is_v4()) v4_.push_back({address.v4_word(), length, action, list});
   if (address.is_v6()) {
-    Entry6 entry{{}, length, allow, list};
+    Entry6 entry{{}, length, action, list};
     std::ranges::copy(address.bytes(), entry.from.begin());
     v6_.push_back(entry);
   }

@@ -1,6 +1,6 @@
 // AddressRanges: what address lists say, as the ranges of a table's file. Prefixes lie within each
 // other or apart, so that one pass over them in order, with those that are open on a stack, gives
-// the ranges and what each list says there.
+// the ranges and what each list says there: of one list that of the longest prefix.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ class AddressRanges {
  public:
   static constexpr std::size_t max_prefixes = std::size_t{1} << 22;
 
-  bool add(std::uint16_t list, bool allow,
-           const base::Prefix& prefix);  // false: there are too many
+  // `action`: up to rewrite. False: there are too many.
+  bool add(std::uint16_t list, RuleAction action, const base::Prefix& prefix);
   struct Built {
     std::vector<Range4> v4;
     std::vector<Range6> v6;
-    std::size_t prefixes = 0;  // distinct
+    std::size_t prefixes = 0;  // distinct, but for rewrites: these are complex rules too
   };
   Built build(SaidTable& said);  // once
 
@@ -29,14 +29,14 @@ class AddressRanges {
   struct Entry4 {
     std::uint32_t from;
     std::uint8_t length;
-    bool allow;
+    RuleAction action;
     std::uint16_t list;
     auto operator<=>(const Entry4&) const = default;
   };
   struct Entry6 {
     std::array<std::byte, 16> from;
     std::uint8_t length;
-    bool allow;
+    RuleAction action;
     std::uint16_t list;
     auto operator<=>(const Entry6&) const = default;
   };

@@ -55,8 +55,8 @@ Why why_of(Reason reason) noexcept {
 void set_error(AnswerWriter& writer, const Verdict& verdict, const RuleTable* table) noexcept {
   Why why = why_of(verdict.reason);
   const bool rewritten = verdict.what == Verdict::What::rewrite;
-  if (rewritten && verdict.reason == Reason::list) why.code = ede::forged_answer;
   const bool of_list = verdict.reason == Reason::list || verdict.reason == Reason::answer_address;
+  if (rewritten && of_list) why.code = ede::forged_answer;
   if (!of_list || !table || verdict.list >= table->lists().size())
     return writer.set_error(why.code, why.text);
   const std::string& list = table->lists()[verdict.list];
@@ -116,6 +116,10 @@ AnswerMode mode_of(const Verdict& verdict, const Policy& policy) noexcept {
 BlockAnswer write_block(AnswerWriter& writer, const Query& query, const Verdict& verdict,
                         const Policy& policy) noexcept {
   using base::IpAddress;
+  if (verdict.action == RuleAction::servfail) {
+    writer.set_rcode(rcode::servfail);
+    return BlockAnswer::written;
+  }
   switch (mode_of(verdict, policy)) {
     case AnswerMode::drop:
       return BlockAnswer::drop;

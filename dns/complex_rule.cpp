@@ -26,6 +26,10 @@ class Writer {
     put(static_cast<std::uint8_t>(address.bytes().size()));
     put_octets(address.bytes());
   }
+  void put(const base::Prefix& prefix) {
+    put(prefix.address());
+    put(static_cast<std::uint8_t>(prefix.length()));
+  }
   template <class Item>
   void put(const std::vector<Item>& items) {
     put(static_cast<std::uint32_t>(items.size()));
@@ -82,6 +86,14 @@ class Reader {
     if (octets.size() == 16) address = base::IpAddress::v6(octets.first<16>());
     good_ = good_ && address;
   }
+  void get(base::Prefix& prefix) {
+    base::IpAddress address;
+    std::uint8_t length = 0;
+    get(address);
+    get(length);
+    good_ = good_ && length <= address.bits();
+    if (good_) prefix = base::Prefix(address, length);
+  }
   template <class Item>
   void get(std::vector<Item>& items) {
     // Every item has an octet at least: a count can ask for no more memory than the file is worth.
@@ -128,6 +140,7 @@ void encode(std::uint16_t list, const Rule& rule, std::vector<std::byte>& out) {
   writer.put(rule.cname);
   writer.put(rule.records);
   writer.put(rule.upstream);
+  writer.put(rule.answer_prefixes);
 }
 
 std::optional<RuleTable::ComplexRule> decode(base::Bytes octets) {
@@ -152,6 +165,7 @@ std::optional<RuleTable::ComplexRule> decode(base::Bytes octets) {
   reader.get(rule.cname);
   reader.get(rule.records);
   reader.get(rule.upstream);
+  reader.get(rule.answer_prefixes);
   if (!reader.good()) return std::nullopt;
   return complex;
 }

@@ -140,16 +140,16 @@ bool Filter::Impl::by_names(const Asked& asked, const NameSet::Found& found,
 bool Filter::Impl::by_rules(const Client& client, const Asked& asked, const NamePath& path,
                             std::uint16_t type, const ListMask& silent, Verdict& out) {
   if (!table || (!table->has_patterns() && !table->may_match(path))) return false;
-  const ListMask lists = asked.policy.lists(asked.schedules);
-  if (lists.none()) return false;
-  const ListMask active = lists & ~silent;
+  const ListMask all = asked.policy.lists(asked.schedules);
+  if (all.none()) return false;
   const RuleAsk ask{path.name(), type, client.config, asked.policy.policy().tags};
+  const ListMask active = all & ~silent;
   const RuleVotes votes(*table, rights, active, path, ask, memo);
   if (votes.decide(out) && out.what != What::pass) return true;
-  if (active == lists)
+  if (active == all)
     votes.forward(out);
   else
-    RuleVotes(*table, rights, lists, path, ask, memo).forward(out);
+    RuleVotes(*table, rights, all, path, ask, memo).forward(out);
   return false;
 }
 
@@ -229,24 +229,33 @@ Verdict Filter::Impl::target(Client& client, const Name& name, std::uint16_t typ
   return out;
 }
 
+bool Filter::Impl::by_address(const Asked& asked, const base::IpAddress& address,
+                              const ListMask& silent, Verdict& out) const noexcept {
+  const RuleTable::Said* const said = table->find_address(address);
+  if (said == nullptr) return false;
+  const ListMask active = asked.policy.lists(asked.schedules) & ~silent;
+  const ListMask block = said->block & active;
+  if (block.none() || (said->allow & active & rights.reaches_others).any()) return false;
+  decide(out, What::block, Reason::answer_address, RuleAction::block);
+  while (!block[out.list]) ++out.list;
+  out.by_chain = true;
+  out.action = said->action_of(out.list);
+  if (out.action != RuleAction::rewrite) return true;
+  out.rule = rights.trusted[out.list] ? table->find_address_rewrite(out.list, address) : nullptr;
+  if (out.rule != nullptr)
+    out.what = What::rewrite;
+  else
+    out.action = RuleAction::block;
+  return true;
+}
+
 Verdict Filter::Impl::address(Client& client, const Name& name, const base::IpAddress& address,
                               base::WallTime wall, const ListMask& silent) {
   const Asked now = asked(client, wall);
   const NamePath path(key, name);
   Verdict out;
   if (now.policy.names().find(path, NameSet::allow).bits != 0) return out;
-  if (!now.paused && table && table->has_addresses()) {
-    ListMask block, allow;
-    table->find_address(address, block, allow);
-    const ListMask active = now.policy.lists(now.schedules) & ~silent;
-    block &= active & ~allow;
-    if (block.any() && (allow & active & rights.reaches_others).none()) {
-      decide(out, What::block, Reason::answer_address, RuleAction::block);
-      while (!block[out.list]) ++out.list;
-      out.by_chain = true;
-      return out;
-    }
-  }
+  if (!now.paused && table && by_address(now, address, silent, out)) return out;
   if (now.policy.policy().rebinding_protection && is_private(address) &&
       !local_names.contains(path)) {
     decide(out, What::block, Reason::rebinding, RuleAction::block);

@@ -26,10 +26,9 @@ std::string rewrite_text(const Rule& rule) {
   return out;
 }
 
-std::string action_text(const Rule& rule) {
-  switch (rule.action) {
-    case RuleAction::block:
-      return "block";
+// Of one that is no rewrite and no forward.
+std::string_view action_text(RuleAction action) noexcept {
+  switch (action) {
     case RuleAction::allow:
       return "allow";
     case RuleAction::nxdomain:
@@ -38,16 +37,21 @@ std::string action_text(const Rule& rule) {
       return "block with NODATA";
     case RuleAction::refused:
       return "block with REFUSED";
+    case RuleAction::servfail:
+      return "block with SERVFAIL";
     case RuleAction::drop:
       return "block without an answer";
     case RuleAction::tcp_only:
       return "answer over TCP only";
-    case RuleAction::rewrite:
-      return rewrite_text(rule);
-    case RuleAction::forward:
-      return "ask " + rule.upstream;
+    default:
+      return "block";
   }
-  return "block";
+}
+
+std::string action_text(const Rule& rule) {
+  if (rule.action == RuleAction::rewrite) return rewrite_text(rule);
+  if (rule.action == RuleAction::forward) return "ask " + rule.upstream;
+  return std::string(action_text(rule.action));
 }
 
 // Every pattern takes letters of either case.
@@ -63,7 +67,8 @@ std::string says(const RuleVotes::Vote& vote) {
   const bool important =
       vote.kind == RuleVotes::important_allow || vote.kind == RuleVotes::important_block;
   std::string out = important ? "important: " : "";
-  out += vote.rule ? action_text(*vote.rule) : allows ? "allow" : "block";
+  out += vote.rule ? action_text(*vote.rule)
+                   : std::string(action_text(allows ? RuleAction::allow : vote.action));
   if (vote.rule && !vote.rule->pattern.empty()) out += " by the pattern " + shown(*vote.rule);
   return out;
 }

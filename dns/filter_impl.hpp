@@ -49,6 +49,8 @@ struct Filter::Impl {
                 const ListMask& silent, Verdict& out);
   bool by_resolvers(const Asked& asked, const NamePath& path, Verdict& out) const noexcept;
   bool by_safe_search(const Asked& asked, const NamePath& path, Verdict& out) const noexcept;
+  bool by_address(const Asked& asked, const base::IpAddress& address, const ListMask& silent,
+                  Verdict& out) const noexcept;
   bool by_type(const Asked& asked, std::uint16_t type, Verdict& out) const noexcept;
 
   NamePath expect(const Client& client, const Name& name) const noexcept;

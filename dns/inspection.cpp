@@ -1,7 +1,5 @@
 #include "dns/inspection.hpp"
 
-#include "dns/block_answer.hpp"
-
 namespace culvert::dns {
 namespace {
 
@@ -25,7 +23,7 @@ class Inspector {
     Record record;
     while (reader.next(record) && record.section == Section::answer)
       if (bad(record)) return found_;
-    return {};
+    return over_tcp_;
   }
 
  private:
@@ -49,10 +47,7 @@ class Inspector {
   bool bad_target(const Name& target) {
     learn_silent();
     found_ = filter_.of_target(client_, target, type_, wall_, silent_);
-    // A rewrite to addresses answers for the name asked as well; one to a name would need another
-    // question.
-    if (found_.what == What::rewrite && rewrite_target(found_, target)) found_.what = What::block;
-    return found_.what != What::pass;
+    return is_bad();
   }
 
   bool bad_address(base::Bytes octets) {
@@ -67,6 +62,20 @@ class Inspector {
     if (found_.reason == Reason::answer_address && learn_silent())
       found_ = filter_.of_address(client_, name_, address, wall_, silent_);
     if (found_.reason == Reason::rebinding) return asked_.what != What::forward;
+    return is_bad();
+  }
+
+  // A rewrite to addresses answers for the name asked as well; one to a name would need another
+  // question.
+  bool is_bad() {
+    if (found_.what == What::rewrite && !found_.rule->cname.is_root()) {
+      found_.what = What::block;
+      found_.action = RuleAction::block;
+    }
+    if (found_.is_block() && found_.action == RuleAction::tcp_only) {
+      over_tcp_ = found_;  // something worse may follow
+      return false;
+    }
     return found_.what != What::pass;
   }
 
@@ -101,7 +110,7 @@ class Inspector {
   const base::WallTime wall_;
   ListMask silent_;
   bool silent_known_ = false;
-  Verdict found_;
+  Verdict found_, over_tcp_;
 };
 
 }  // namespace

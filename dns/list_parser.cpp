@@ -61,6 +61,8 @@ std::string_view to_string(LineFault fault) noexcept {
       return "badfilter";
     case LineFault::no_room:
       return "no_room";
+    case LineFault::name_servers:
+      return "name_servers";
     case LineFault::count_:
       break;
   }

@@ -4,8 +4,9 @@
 // that reaches other lists are dropped and counted. A rule with an unknown modifier is dropped.
 //
 // Formats: hosts(5); one domain a line, also "*.d" and ".d"; Adblock as AdGuard's DNS filtering
-// syntax documents it; dnsmasq (address=, server=, local=); RPZ zone files (qname, rpz-ip); RE2
-// expressions; addresses and prefixes. `automatic` looks at the first lines that say something.
+// syntax documents it; dnsmasq (address=, server=, local=); RPZ zone files (qname, rpz-ip,
+// rpz-client-ip); RE2 expressions; addresses and prefixes. `automatic` looks at the first lines
+// that say something.
 #pragma once
 
 #include <array>
@@ -30,6 +31,7 @@ enum class LineFault : std::uint8_t {
   bad_pattern,    // RE2 refused it, or it is too large
   badfilter,      // switched off by a $badfilter rule (counted by the compiler)
   no_room,        // more than a rule table holds (counted by the compiler)
+  name_servers,   // RPZ: about the servers of a domain, which a forwarder does not see
   count_
 };
 std::string_view to_string(LineFault fault) noexcept;

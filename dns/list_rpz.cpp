@@ -1,5 +1,6 @@
 // Response policy zones as zone files (RFC 1035 section 5; draft-vixie-dnsop-dns-rpz): triggers
-// qname and rpz-ip; actions NXDOMAIN, NODATA, PASSTHRU, DROP, TCP-Only and local data.
+// qname, rpz-ip and rpz-client-ip; actions NXDOMAIN, NODATA, PASSTHRU, DROP, TCP-Only and local
+// data. rpz-nsdname and rpz-nsip are about servers that only a full resolver asks.
 #include <array>
 #include <string>
 
@@ -12,13 +13,6 @@ namespace {
 
 // An opened parenthesis that nobody closes must not eat the list.
 constexpr std::size_t max_record = 16'384;
-
-std::string upper(std::string_view word) {
-  std::string out(word);
-  for (char& c : out)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  return out;
-}
 
 // "3600", "1h30m".
 bool is_ttl(std::string_view word) noexcept {
@@ -129,8 +123,17 @@ class RpzParser : public LineParser {
       rule.answer_prefixes.push_back(*prefix);
       return true;
     }
-    for (const std::string_view other : {".rpz-nsdname", ".rpz-nsip", ".rpz-client-ip"})
-      if (text.ends_with(other)) return sink_.fault(LineFault::not_understood), false;
+    constexpr std::string_view by_client = ".rpz-client-ip";
+    if (text.ends_with(by_client)) {
+      const auto prefix = parse_rpz_address(text.substr(0, text.size() - by_client.size()));
+      if (!prefix) return sink_.fault(LineFault::bad_name), false;
+      // Comes before the zone's other triggers.
+      rule.important = true;
+      rule.clients.push_back(prefix->to_string());
+      return true;
+    }
+    for (const std::string_view other : {".rpz-nsdname", ".rpz-nsip"})
+      if (text.ends_with(other)) return sink_.fault(LineFault::name_servers), false;
     rule.reach = Rule::Reach::exact;
     if (text == "*") {
       rule.reach = Rule::Reach::subdomains;

@@ -21,6 +21,11 @@ bool is_wide(const base::Prefix& prefix) noexcept {
   return prefix.length() < (prefix.address().is_v4() ? shortest_v4 : shortest_v6);
 }
 
+// About some clients and every name: a feed cannot know who they are.
+bool is_of_client(const Rule& rule) noexcept {
+  return rule.domain.is_root() && rule.pattern.empty() && !rule.clients.empty();
+}
+
 }  // namespace
 
 ListSink::ListSink(const ListSettings& list, ListParser::OnRule on_rule)
@@ -79,8 +84,9 @@ bool ListSink::refuses(const Rule& rule) noexcept {
   const bool redirects = rule.action == RuleAction::rewrite || rule.action == RuleAction::forward;
   // An important exception overrides the other lists.
   const bool overrides = rule.action == RuleAction::allow && rule.important && !list_.allows;
-  if (!list_.trusted && (redirects || overrides)) return fault(LineFault::not_trusted), true;
-  if (!is_guarded(rule)) return false;
+  if (!list_.trusted && (redirects || overrides || is_of_client(rule)))
+    return fault(LineFault::not_trusted), true;
+  if (!is_guarded(rule) || is_of_client(rule)) return false;
   bool wide = false;
   if (rule.answer_prefixes.empty()) wide = suffixes_.contains(rule.domain);
   for (const base::Prefix& prefix : rule.answer_prefixes) wide = wide || is_wide(prefix);

@@ -37,6 +37,13 @@ std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
+std::string upper(std::string_view word) {
+  std::string out(word);
+  for (char& c : out)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  return out;
+}
+
 std::string_view take_word(std::string_view& rest) noexcept {
   std::size_t start = 0;
   while (start < rest.size() && is_blank(rest[start])) ++start;

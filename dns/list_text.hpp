@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/ip.hpp"
@@ -23,6 +24,8 @@ std::string_view take_until(std::string_view& rest, char separator) noexcept;
 // A name as lists write it: letters, digits, '-' and '_', in ASCII, with or without the last dot,
 // not the root, and no address. False: `out` means nothing.
 bool read_domain(std::string_view text, Name& out) noexcept;
+
+std::string upper(std::string_view word);  // of ASCII
 
 // IpAddress::parse without a copy, for text that is one in most lines.
 std::optional<base::IpAddress> read_address(std::string_view text) noexcept;

@@ -12,14 +12,16 @@
 
 namespace culvert::dns {
 
-// What a rule does when it is the one that decides.
+// What a rule does when it is the one that decides. Those before `rewrite` need no more than a
+// few bits of the table.
 enum class RuleAction : std::uint8_t {
   block,
-  allow,  // an exception
-  nxdomain,
+  allow,     // an exception
+  nxdomain,  // from here to tcp_only: a block, and how it is answered (RPZ, $dnsrewrite)
   nodata,
   refused,
-  drop,      // RPZ and $dnsrewrite say how
+  servfail,
+  drop,
   tcp_only,  // RPZ: TC over UDP
   rewrite,   // to Rule::cname, Rule::addresses or Rule::records
   forward,   // dnsmasq server=/d/address: Rule::upstream
@@ -60,7 +62,7 @@ struct Rule {
     return !types.empty() || !not_types.empty() || !clients.empty() || !not_clients.empty() ||
            !tags.empty() || !not_tags.empty() || !deny_allow.empty() || !addresses.empty() ||
            !cname.is_root() || !records.empty() || !upstream.empty() ||
-           (action != RuleAction::block && action != RuleAction::allow);
+           action >= RuleAction::rewrite;
   }
 };
 

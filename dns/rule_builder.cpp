@@ -31,10 +31,12 @@ RuleBuilder::Added RuleBuilder::add(std::uint16_t list, const Rule& rule, bool b
   if (rules_added_ >= max_rules) return Added::too_many;
   ++rules_added_;
   if (!rule.answer_prefixes.empty()) {
+    if (badfilter) return Added::yes;
+    if (rule.action == RuleAction::rewrite)
+      if (const Added added = add_complex(list, rule, false); added != Added::yes) return added;
     bool room = true;
     for (const base::Prefix& prefix : rule.answer_prefixes)
-      room = room &&
-             (badfilter || parts_.addresses.add(list, rule.action == RuleAction::allow, prefix));
+      room = room && parts_.addresses.add(list, rule.action, prefix);
     return room ? Added::yes : Added::too_many;
   }
   if (rule.is_complex() || !rule.pattern.empty()) return add_complex(list, rule, badfilter);
@@ -84,7 +86,7 @@ RuleBuilder::Added RuleBuilder::add_complex(std::uint16_t list, const Rule& rule
       return drop(Added::too_many);
     ++patterns_;
     pattern_weight_ += weight;
-  } else {
+  } else if (rule.answer_prefixes.empty()) {
     const NamePath path(parts_.key, rule.domain);
     parts_.anchors.push_back({path.whole().home(), path.whole().fingerprint(),
                               std::uint32_t(parts_.complex.size()), rule.reach});

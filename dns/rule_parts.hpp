@@ -22,7 +22,7 @@ struct RuleParts {
     std::uint16_t list;
     std::uint32_t weight;  // of its pattern; 0 = it has none
   };
-  // Where a complex rule without a pattern is found.
+  // Where a complex rule of a name without a pattern is found.
   struct Anchor {
     std::uint32_t home;
     std::uint64_t fingerprint;

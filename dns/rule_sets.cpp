@@ -11,11 +11,11 @@ namespace culvert::dns {
 
 RuleItem RuleItem::of(std::uint16_t list, const Rule& rule, bool badfilter) noexcept {
   return RuleItem(list | static_cast<unsigned>(rule.reach) << 8 |
-                  unsigned(rule.action == RuleAction::allow) << 10 |
-                  unsigned(rule.important) << 11 | (badfilter ? badfilter_bit : 0u));
+                  static_cast<unsigned>(rule.action) << 10 | unsigned(rule.important) << 13 |
+                  (badfilter ? badfilter_bit : 0u));
 }
 
-RuleSets::RuleSets() : begins_{0, 0}, single_(std::size_t{1} << 14) {}
+RuleSets::RuleSets() : begins_{0, 0}, single_(std::size_t{1} << 16) {}
 
 std::span<const RuleItem> RuleSets::items(std::uint32_t set) const noexcept {
   return std::span(items_).subspan(begins_[set], begins_[set + 1] - begins_[set]);
@@ -57,7 +57,7 @@ bool reaches(Rule::Reach reach, bool at) noexcept {
 
 EffectiveSet effective(std::span<const RuleItem> items) {
   EffectiveSet set;
-  unsigned meanings = 0;  // one bit for each of 16
+  std::uint64_t meanings = 0;  // one bit for each of 64
   for (const RuleItem item : items) {
     if (item.is_complex()) set.complex = true;
     if (item.is_complex() || item.badfilter()) continue;
@@ -67,7 +67,7 @@ EffectiveSet effective(std::span<const RuleItem> items) {
       continue;
     }
     set.items.push_back(item);
-    meanings |= 1u << item.meaning();
+    meanings |= std::uint64_t{1} << item.meaning();
   }
   set.rules = static_cast<unsigned>(std::popcount(meanings));
   return set;
@@ -81,6 +81,7 @@ RuleTable::Said EffectiveSet::said(bool at) const noexcept {
                          ? (item.allows() ? said.important_allow : said.important_block)
                          : (item.allows() ? said.allow : said.block);
     mask.set(item.list());
+    said.set_action(item.list(), item.action());
   }
   return said;
 }

@@ -12,7 +12,7 @@
 
 namespace culvert::dns {
 
-// What one rule says: its list, reach, and what it does; in 14 bits.
+// What one rule says: its list, reach, and what it does; in 16 bits.
 class RuleItem {
  public:
   // Stands for complex rules at the domain, which are kept elsewhere.
@@ -23,20 +23,22 @@ class RuleItem {
   std::uint16_t bits() const noexcept { return bits_; }
   std::uint16_t list() const noexcept { return bits_ & 0xff; }
   Rule::Reach reach() const noexcept { return static_cast<Rule::Reach>(bits_ >> 8 & 3); }
-  bool allows() const noexcept { return bits_ & 1 << 10; }
-  bool important() const noexcept { return bits_ & 1 << 11; }
+  RuleAction action() const noexcept { return static_cast<RuleAction>(bits_ >> 10 & 7); }
+  bool allows() const noexcept { return action() == RuleAction::allow; }
+  bool important() const noexcept { return bits_ & 1 << 13; }
   bool badfilter() const noexcept { return bits_ & badfilter_bit; }
   bool is_complex() const noexcept { return bits_ & complex_bit; }
   // The $badfilter rule that takes it away.
   RuleItem badfilter_of() const noexcept { return RuleItem(bits_ | badfilter_bit); }
-  // What it says, whatever list says it: below 16.
-  unsigned meaning() const noexcept { return bits_ >> 8 & 15; }
+  // What it says, whatever list says it: below 64.
+  unsigned meaning() const noexcept { return bits_ >> 8 & 63; }
 
   friend bool operator==(RuleItem, RuleItem) = default;
   friend auto operator<=>(RuleItem, RuleItem) = default;
 
  private:
-  static constexpr std::uint16_t badfilter_bit = 1 << 12, complex_bit = 1 << 13;
+  static constexpr std::uint16_t badfilter_bit = 1 << 14, complex_bit = 1 << 15;
+  static_assert(std::size_t(RuleAction::tcp_only) < 8);
   constexpr explicit RuleItem(unsigned bits) noexcept : bits_(static_cast<std::uint16_t>(bits)) {}
   std::uint16_t bits_;
 };

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 #include "dns/complex_rule.hpp"
 #include "dns/pattern_set.hpp"
@@ -16,6 +17,30 @@ namespace culvert::dns {
 namespace {
 
 constexpr unsigned most_prefetched = 3;  // domains of one name
+
+// A prefix that a list rewrites, and the index of the rule.
+struct AddressRewrite {
+  std::uint16_t list;
+  base::Prefix prefix;
+  std::uint32_t complex;
+
+  friend bool operator<(const AddressRewrite& a, const AddressRewrite& b) noexcept {
+    return std::tie(a.list, a.prefix) < std::tie(b.list, b.prefix);
+  }
+};
+
+std::vector<AddressRewrite> address_rewrites_of(const RuleFileView& file) {
+  std::vector<AddressRewrite> all;
+  if (!file.has_addresses()) return all;
+  for (std::uint32_t i = 0; i < file.complex_count(); ++i) {
+    const auto complex = decode(file.complex(i));
+    if (!complex) continue;
+    for (const base::Prefix& prefix : complex->rule.answer_prefixes)
+      all.push_back({complex->list, prefix, i});
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
 
 // Read-only memory of a file.
 class Mapping {
@@ -52,12 +77,24 @@ class Mapping {
 
 }  // namespace
 
+RuleAction RuleTable::Said::action_of(std::uint16_t list) const noexcept {
+  for (std::size_t i = 0; i < how.size(); ++i)
+    if (how[i][list]) return RuleAction(std::size_t(RuleAction::nxdomain) + i);
+  return RuleAction::block;
+}
+
+void RuleTable::Said::set_action(std::uint16_t list, RuleAction action) noexcept {
+  if (action >= RuleAction::nxdomain && action <= RuleAction::rewrite)
+    how[std::size_t(action) - std::size_t(RuleAction::nxdomain)].set(list);
+}
+
 struct RuleTable::Impl {
   Mapping mapping;
   RuleFileView file;
   PatternSet patterns;
   // Made when first asked for: most never are, and each takes a kilobyte.
   mutable std::vector<std::atomic<const ComplexRule*>> complex;
+  std::vector<AddressRewrite> address_rewrites;  // in order
 
   ~Impl() {
     for (const auto& each : complex) delete each.load(std::memory_order_relaxed);
@@ -76,6 +113,7 @@ base::Result<std::shared_ptr<const RuleTable>> RuleTable::map(int fd, bool seen)
   impl->mapping = std::move(*mapping);
   impl->file = std::move(*file);
   impl->complex = std::vector<std::atomic<const ComplexRule*>>(impl->file.complex_count());
+  impl->address_rewrites = address_rewrites_of(impl->file);
   for (const PatternEntry& entry : impl->file.patterns()) {
     const auto rule = decode(impl->file.complex(entry.complex));
     if (!rule || !impl->patterns.add(entry.group, rule->rule.pattern, entry.complex))
@@ -185,14 +223,20 @@ bool RuleTable::has_patterns() const noexcept {
   return !impl_->patterns.empty();
 }
 
-bool RuleTable::find_address(const base::IpAddress& address, ListMask& block,
-                             ListMask& allow) const noexcept {
+const RuleTable::Said* RuleTable::find_address(const base::IpAddress& address) const noexcept {
   const std::uint32_t number = impl_->file.find_address(address);
-  if (number == 0) return false;
-  const Said& said = impl_->file.said(number);
-  block = said.block;
-  allow = said.allow;
-  return true;
+  return number == 0 ? nullptr : &impl_->file.said(number);
+}
+
+const Rule* RuleTable::find_address_rewrite(std::uint16_t list,
+                                            const base::IpAddress& address) const noexcept {
+  const std::vector<AddressRewrite>& all = impl_->address_rewrites;
+  for (unsigned length = address.bits() + 1; length-- > 0;) {
+    const AddressRewrite wanted{list, base::Prefix(address, length), 0};
+    const auto found = std::lower_bound(all.begin(), all.end(), wanted);
+    if (found != all.end() && !(wanted < *found)) return &complex(found->complex).rule;
+  }
+  return nullptr;
 }
 
 bool RuleTable::has_addresses() const noexcept {

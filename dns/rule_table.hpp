@@ -11,6 +11,7 @@
 // mapped: a damaged file is refused, never believed.
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <functional>
@@ -31,8 +32,8 @@ using ListMask = std::bitset<max_lists>;  // by the place of a list in Settings:
 class RuleTable {
  public:
   // Maps the file; the descriptor may be closed afterwards.
-  // `seen`: this very file passed here before, in another process; then its slots, the bulk of it, are
-  // not read to be checked. What a slot says is checked whenever it is used.
+  // `seen`: this very file passed here before, in another process; then its slots, the bulk of it,
+  // are not read to be checked. What a slot says is checked whenever it is used.
   static base::Result<std::shared_ptr<const RuleTable>> map(int fd, bool seen = false);
   ~RuleTable();
 
@@ -42,9 +43,15 @@ class RuleTable {
   std::uint64_t rules() const noexcept;       // distinct ones
   std::size_t bytes() const noexcept;         // of the mapping
 
-  // What simple rules say of a domain: which lists block it, allow it, and so on.
+  // What simple rules say of a domain or an address: which lists block it, allow it, and so on.
   struct Said {
     ListMask block, allow, important_block, important_allow;
+    // By action from nxdomain to rewrite (of addresses only): who blocks it in that way.
+    std::array<ListMask, 7> how;
+
+    // How the list, which blocks it, wants that.
+    RuleAction action_of(std::uint16_t list) const noexcept;
+    void set_action(std::uint16_t list, RuleAction action) noexcept;
   };
   // One domain of a name's path that has rules which reach the name.
   struct Match {
@@ -75,9 +82,12 @@ class RuleTable {
   void find_patterns(const Name& name, std::vector<std::uint32_t>& out) const;
   bool has_patterns() const noexcept;
 
-  // Which lists have the address (answer_prefixes); `complex` ones as indices.
-  bool find_address(const base::IpAddress& address, ListMask& block,
-                    ListMask& allow) const noexcept;
+  // What is said of an address (answer_prefixes); of one list the longest prefix counts. Null =
+  // nothing.
+  const Said* find_address(const base::IpAddress& address) const noexcept;
+  // The rule by which the list rewrites an address; null = none.
+  const Rule* find_address_rewrite(std::uint16_t list,
+                                   const base::IpAddress& address) const noexcept;
   bool has_addresses() const noexcept;
 
  private:

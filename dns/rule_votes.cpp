@@ -108,7 +108,7 @@ bool RuleVotes::find(std::span<const std::uint32_t> rules, unsigned labels, Kind
   each_complex(rules, [&](const RuleTable::ComplexRule& complex) {
     found = complex.rule.action != RuleAction::forward && lists[complex.list] &&
             answers_to(kind_of(complex.rule), kind);
-    if (found) out = Vote{complex.list, labels, kind, &complex.rule};
+    if (found) out = Vote{complex.list, labels, kind, &complex.rule, complex.rule.action};
     return !found;
   });
   return found;
@@ -123,7 +123,9 @@ RuleVotes::Vote RuleVotes::find(Kind kind, const ListMask& lists) const {
     for (const Kind said : kinds) {
       if (!answers_to(said, kind)) continue;
       const ListMask who = mask_of(*match.said, said) & lists;
-      if (who.any()) return Vote{first_of(who), match.labels, kind, nullptr};
+      if (!who.any()) continue;
+      const std::uint16_t list = first_of(who);
+      return Vote{list, match.labels, kind, nullptr, match.said->action_of(list)};
     }
   }
   find(patterns_, ask_.name.labels(), kind, lists, out);
@@ -142,7 +144,7 @@ bool RuleVotes::decide(Verdict& out) const {
     out.list = vote.list;
     out.labels = static_cast<std::uint8_t>(vote.labels);
     out.rule = vote.rule;
-    out.action = allows ? RuleAction::allow : vote.rule ? vote.rule->action : RuleAction::block;
+    out.action = allows ? RuleAction::allow : vote.action;
     out.what = allows                              ? Verdict::What::pass
                : out.action == RuleAction::rewrite ? Verdict::What::rewrite
                                                    : Verdict::What::block;
@@ -180,7 +182,7 @@ bool RuleVotes::forward(Verdict& out) const {
 void RuleVotes::each(const std::function<void(const Vote&)>& fn) const {
   const auto tell = [&](std::span<const std::uint32_t> rules, unsigned labels) {
     each_complex(rules, [&](const RuleTable::ComplexRule& complex) {
-      fn(Vote{complex.list, labels, kind_of(complex.rule), &complex.rule});
+      fn(Vote{complex.list, labels, kind_of(complex.rule), &complex.rule, complex.rule.action});
       return true;
     });
   };
@@ -189,8 +191,8 @@ void RuleVotes::each(const std::function<void(const Vote&)>& fn) const {
     if (!match.said) continue;
     for (const Kind kind : kinds) {
       const ListMask who = mask_of(*match.said, kind) & active_;
-      for (unsigned list = 0; list < max_lists; ++list)
-        if (who[list]) fn(Vote{static_cast<std::uint16_t>(list), match.labels, kind, nullptr});
+      for (std::uint16_t list = 0; list < max_lists; ++list)
+        if (who[list]) fn(Vote{list, match.labels, kind, nullptr, match.said->action_of(list)});
     }
   }
   tell(patterns_, ask_.name.labels());

@@ -37,7 +37,8 @@ class RuleVotes {
     std::uint16_t list = 0;
     unsigned labels = 0;  // of the domain; of the whole name for a pattern
     Kind kind = block;
-    const Rule* rule = nullptr;  // a complex one
+    const Rule* rule = nullptr;             // a complex one
+    RuleAction action = RuleAction::block;  // of a simple one that blocks
   };
   // Every rule that speaks, forwards among them; for explain.
   void each(const std::function<void(const Vote&)>& fn) const;

@@ -200,9 +200,10 @@ TEST_CASE("$dnsrewrite in its short forms") {
   CHECK(rule_of("||a.example^$dnsrewrite=REFUSED") == "refused a.example");
   CHECK(rule_of("||a.example^$dnsrewrite=NXDOMAIN") == "nxdomain a.example");
   CHECK(rule_of("||a.example^$dnsrewrite=NOERROR") == "nodata a.example");
+  CHECK(rule_of("||a.example^$dnsrewrite=SERVFAIL") == "servfail a.example");
   CHECK(rule_of("||a.example^$dnsrewrite=0.0.0.0") == "block a.example");
   CHECK(rule_of("|a.example^$dnsrewrite=1.2.3.4") == "rewrite =a.example to=1.2.3.4");
-  for (const char* const value : {"", "SERVFAIL", "refused!", "A:NOERROR:127.0.0.1", "1.2.3.4.5"})
+  for (const char* const value : {"", "refused!", "A:NOERROR:127.0.0.1", "1.2.3.4.5"})
     CHECK(fault_of(std::string("||a.example^$dnsrewrite=") + value) == LineFault::not_understood);
 }
 
@@ -224,9 +225,12 @@ TEST_CASE("$dnsrewrite in full: code, type and value") {
         "rewrite a.example to=SVCB 32 example.com alpn=h3");
   CHECK(rewrite("NXDOMAIN;;") == "nxdomain a.example");
   CHECK(rewrite("REFUSED;;") == "refused a.example");
+  CHECK(rewrite("SERVFAIL;;") == "servfail a.example");
+  CHECK(rewrite("nxdomain;;") == "nxdomain a.example");
+  CHECK(rewrite("noerror;a;1.2.3.4") == "rewrite a.example to=1.2.3.4");
   CHECK(rewrite("NOERROR;;") == "nodata a.example");
   for (const char* const value :
-       {"NOERROR;A;abcd::1", "NOERROR;AAAA;1.2.3.4", "NOERROR;A;", "NOERROR;SOA;x", "SERVFAIL;;",
+       {"NOERROR;A;abcd::1", "NOERROR;AAAA;1.2.3.4", "NOERROR;A;", "NOERROR;SOA;x", "YXDOMAIN;;",
         "NXDOMAIN;A;1.2.3.4", "NOERROR;MX;mail", "NOERROR;SRV;1 2 x", "NOERROR;HTTPS;x",
         "NOERROR;;x", ";;", "NOERROR;CNAME;a..b"})
     CHECK(fault_of(std::string("||a.example^$dnsrewrite=") + value) == LineFault::not_understood);

@@ -25,8 +25,8 @@ struct Parsed {
 };
 
 inline std::string text_of(RuleAction action) {
-  constexpr std::string_view names[] = {"block", "allow", "nxdomain", "nodata", "refused",
-                                        "drop",  "tcp",   "rewrite",  "forward"};
+  constexpr std::string_view names[] = {"block",    "allow", "nxdomain", "nodata",  "refused",
+                                        "servfail", "drop",  "tcp",      "rewrite", "forward"};
   return std::string(names[std::size_t(action)]);
 }
 

@@ -137,15 +137,33 @@ TEST_CASE("RPZ: answers are triggered on by address, IPv6 with zz for its gap") 
 TEST_CASE("RPZ: triggers and actions that are not known are counted, signatures are not") {
   const auto parsed = parse(a_list(Format::rpz, true),
                             "ns.example.rpz-nsdname CNAME .\n24.0.2.0.192.rpz-nsip CNAME .\n"
-                            "24.0.2.0.192.rpz-client-ip CNAME .\nx.example CNAME rpz-unknown.\n"
+                            "x.example CNAME rpz-unknown.\n"
                             "x.example CNAME *.garden.example.\nx.example A 1.2.3\n"
                             "x.example AAAA 1.2.3.4\nx.example LOC 1\nx.example\n"
                             "$INCLUDE /etc/passwd\n"
                             "x.example RRSIG CNAME 8 2 60 x\nx.example NSEC y.example CNAME\n");
   CHECK(parsed.rules.empty());
-  CHECK(parsed.faults(LineFault::not_understood) == 10);
+  CHECK(parsed.faults(LineFault::not_understood) == 7);
+  CHECK(parsed.faults(LineFault::name_servers) == 2);
   const auto outside = parse(a_list(Format::rpz, true), "$ORIGIN rpz.\nx.example. CNAME .\n");
   CHECK(outside.faults(LineFault::bad_name) == 1);
+}
+
+TEST_CASE("RPZ: clients are triggered on by address, in a zone that is trusted") {
+  constexpr std::string_view zone =
+      "$ORIGIN rpz.\n"
+      "24.0.8.8.10.rpz-client-ip CNAME .\n"
+      "32.2.0.8.10.rpz-client-ip.rpz. CNAME rpz-passthru.\n"
+      "128.2.zz.fd08.rpz-client-ip A 192.0.2.9\n"
+      "33.2.0.8.10.rpz-client-ip CNAME .\n";
+  const auto parsed = parse(a_list(Format::rpz, true), zone);
+  CHECK(parsed.rules == Rules{"important nxdomain . client=10.8.8.0/24",
+                              "important allow . client=10.8.0.2/32",
+                              "important rewrite . client=fd08::2/128 to=192.0.2.9"});
+  CHECK(parsed.faults(LineFault::bad_name) == 1);
+  const auto feed = parse(a_list(Format::rpz), zone);
+  CHECK(feed.rules.empty());
+  CHECK(feed.faults(LineFault::not_trusted) == 3);
 }
 
 TEST_CASE("RPZ: a zone that is not trusted does not redirect") {

@@ -77,3 +77,85 @@ TEST_CASE("tcp-only is TC over UDP and an answer over TCP") {
   bed.upstream.answer({address("slow.example", "93.184.216.34")});
   CHECK(bed.take().lines == Lines{"slow.example A 300 93.184.216.34"});
 }
+
+TEST_CASE("an address in an answer is answered as its RPZ says, from the cache as well") {
+  TableBed made({{"zone", Format::rpz,
+                  "$TTL 60\n"
+                  "24.0.2.0.192.rpz-ip CNAME .\n"
+                  "32.1.2.0.192.rpz-ip CNAME rpz-passthru.\n"
+                  "32.2.2.0.192.rpz-ip CNAME *.\n"
+                  "32.3.2.0.192.rpz-ip CNAME rpz-drop.\n"
+                  "32.4.2.0.192.rpz-ip CNAME rpz-tcp-only.\n"
+                  "32.5.2.0.192.rpz-ip A 203.0.113.9\n"
+                  "32.6.2.0.192.rpz-ip CNAME garden.example.\n"
+                  "free.example CNAME rpz-passthru.\n"}});
+  Bed& bed = *made.bed;
+  const auto ask = [&](const std::string& name, const std::string& value) {
+    bed.ask(name);
+    if (!bed.upstream.open.empty()) bed.upstream.answer({address(name, value)});
+  };
+  for (int i = 0; i < 2; ++i) {
+    ask("nx.example", "192.0.2.77");
+    CHECK(bed.take().rcode == rcode::nxdomain);
+    ask("pass.example", "192.0.2.1");
+    CHECK(bed.take().lines == Lines{"pass.example A 300 192.0.2.1"});
+    ask("nodata.example", "192.0.2.2");
+    const Answer nodata = bed.take();
+    CHECK(nodata.rcode == rcode::noerror);
+    CHECK(nodata.records.at(0).type == type::soa);
+    ask("drop.example", "192.0.2.3");
+    CHECK(bed.got.empty());
+    ask("tcp.example", "192.0.2.4");
+    CHECK(bed.take().header.truncated);
+    bed.ask(query("tcp.example", type::a), true);
+    CHECK(bed.take().lines == Lines{"tcp.example A 300 192.0.2.4"});
+    ask("data.example", "192.0.2.5");
+    const Answer data = bed.take();
+    CHECK(data.lines == Lines{"data.example A 10 203.0.113.9"});
+    CHECK(data.error == dns::ede::forged_answer);
+    ask("walled.example", "192.0.2.6");
+    CHECK(bed.take().lines == Lines{"walled.example A 10 0.0.0.0"});
+    ask("free.example", "192.0.2.77");  // the name comes before the address
+    CHECK(bed.take().lines == Lines{"free.example A 300 192.0.2.77"});
+  }
+}
+
+TEST_CASE("an answer that is for TCP alone is looked at to its end") {
+  TableBed made({{"zone", Format::rpz, "$TTL 60\n32.4.2.0.192.rpz-ip CNAME rpz-tcp-only.\n"}});
+  Bed& bed = *made.bed;
+  const std::vector<Said> both{address("a.example", "192.0.2.4"), address("a.example", "10.0.0.1")};
+  bed.ask(query("a.example", type::a), true);
+  bed.upstream.answer(both);
+  CHECK(bed.take().lines == Lines{"a.example A 10 0.0.0.0"});
+}
+
+TEST_CASE("an RPZ that names clients says what becomes of all their questions") {
+  const auto first = [](const std::string& zone) {
+    TableBed made({{"zone", Format::rpz, "$TTL 60\n*.bad.example CNAME .\n" + zone}});
+    Bed& bed = *made.bed;
+    dns::ClientConfig config = bed.client->config;
+    config.addresses = {base::Prefix::parse("10.8.0.2/32").value()};
+    bed.resolver->update_client(*bed.client, config);
+    bed.ask("www.bad.example");
+    if (!bed.upstream.open.empty())
+      bed.upstream.answer({address("www.bad.example", "93.184.216.34")});
+    const Answer answer = bed.take();
+    return answer.rcode == rcode::noerror ? answer.lines.at(0)
+                                          : dns::rcode_text(answer.rcode).data();
+  };
+  CHECK(first("") == "NXDOMAIN");
+  CHECK(first("24.0.0.8.10.rpz-client-ip CNAME rpz-passthru.\n") ==
+        "www.bad.example A 300 93.184.216.34");
+  CHECK(first("24.0.9.8.10.rpz-client-ip CNAME rpz-passthru.\n") == "NXDOMAIN");
+  CHECK(first("32.2.0.8.10.rpz-client-ip A 192.0.2.9\n") == "www.bad.example A 10 192.0.2.9");
+}
+
+TEST_CASE("$dnsrewrite=SERVFAIL is SERVFAIL with the reason") {
+  TableBed made({{"mine", Format::adblock, "||a.example^$dnsrewrite=SERVFAIL\n"}});
+  Bed& bed = *made.bed;
+  bed.ask("x.a.example");
+  const Answer answer = bed.take();
+  CHECK(answer.rcode == rcode::servfail);
+  CHECK(answer.records.empty());
+  CHECK(answer.error == dns::ede::blocked);
+}

@@ -58,9 +58,11 @@ std::size_t use(const RuleTable& table) {
     table.find_patterns(wanted, patterns);
     sum += patterns.size();
   }
-  ListMask block, allow;
-  for (const char* text : {"10.1.1.1", "11.0.0.0", "2001:db8::1", "::"})
-    sum += table.find_address(*base::IpAddress::parse(text), block, allow);
+  for (const char* text : {"10.1.1.1", "11.0.0.0", "2001:db8::1", "::"}) {
+    const base::IpAddress address = *base::IpAddress::parse(text);
+    sum += table.find_address(address) != nullptr;
+    sum += table.find_address_rewrite(0, address) != nullptr;
+  }
   return sum;
 }
 

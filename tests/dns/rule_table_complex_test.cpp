@@ -68,7 +68,8 @@ Rule address_rule(const std::vector<std::string>& prefixes, RuleAction action = 
 
 TEST_CASE("a complex rule comes back as it was given, at its domain and with its list") {
   const Rule rule = everything_at("a.test");
-  Rule plain = rule_at("a.test", RuleAction::nodata, Rule::Reach::exact);
+  Rule plain = rule_at("a.test", RuleAction::rewrite, Rule::Reach::exact);
+  plain.cname = name("b.test");
   const BuiltTable built = build({{2, rule}, {1, plain}, {0, rule_at("a.test")}, {2, rule}});
   Found found;
   REQUIRE(built.table->find(name("x.a.test"), found) == 1);
@@ -210,9 +211,9 @@ TEST_CASE("an address belongs to all prefixes that hold it, of every list") {
              {2, address_rule({"10.1.2.3/32", "10.1.0.0/16"}, RuleAction::allow)},
              {3, address_rule({"ffff::/16", "255.255.255.255"})}});
   const auto said = [&](const std::string& text) {
-    ListMask block, allow;
-    const bool any = built.table->find_address(*base::IpAddress::parse(text), block, allow);
-    return any ? std::pair(block.to_ulong(), allow.to_ulong()) : std::pair(0ul, 0ul);
+    const auto* found = built.table->find_address(*base::IpAddress::parse(text));
+    return found ? std::pair(found->block.to_ulong(), found->allow.to_ulong())
+                 : std::pair(0ul, 0ul);
   };
   using Pair = std::pair<unsigned long, unsigned long>;
   CHECK(built.table->has_addresses());
@@ -227,6 +228,56 @@ TEST_CASE("an address belongs to all prefixes that hold it, of every list") {
   CHECK(said("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") == Pair(8, 0));
   CHECK(said("::") == Pair(0, 0));
   CHECK(built.table->rules() == 9);
+}
+
+TEST_CASE("of one list the longest prefix says what becomes of an address") {
+  Rule garden = address_rule({"10.1.2.0/24"}, RuleAction::rewrite);
+  garden.addresses = {*base::IpAddress::parse("192.0.2.9")};
+  const BuiltTable built =
+      build({{0, address_rule({"10.0.0.0/8", "2001:db8::/32"}, RuleAction::nxdomain)},
+             {0, address_rule({"10.1.0.0/16"}, RuleAction::allow)},
+             {0, garden},
+             {0, address_rule({"10.1.2.3"}, RuleAction::drop)},
+             {1, address_rule({"10.1.2.3"}, RuleAction::tcp_only)}});
+  const auto said = [&](const char* text) {
+    return *built.table->find_address(*base::IpAddress::parse(text));
+  };
+  CHECK(said("10.9.9.9").action_of(0) == RuleAction::nxdomain);
+  CHECK(said("2001:db8::1").action_of(0) == RuleAction::nxdomain);
+  CHECK(said("10.1.9.9").block.none());
+  CHECK(said("10.1.9.9").allow[0]);
+  CHECK(said("10.1.2.4").action_of(0) == RuleAction::rewrite);
+  CHECK_FALSE(said("10.1.2.4").allow[0]);
+  CHECK(said("10.1.2.3").action_of(0) == RuleAction::drop);
+  CHECK(said("10.1.2.3").action_of(1) == RuleAction::tcp_only);
+  const auto rewrite = [&](std::uint16_t list, const char* text) {
+    return built.table->find_address_rewrite(list, *base::IpAddress::parse(text));
+  };
+  REQUIRE(rewrite(0, "10.1.2.4") != nullptr);
+  CHECK(rewrite(0, "10.1.2.4")->addresses == garden.addresses);
+  CHECK(rewrite(1, "10.1.2.4") == nullptr);
+  CHECK(rewrite(0, "10.1.3.4") == nullptr);
+  CHECK(built.table->rules() == 6);
+}
+
+TEST_CASE("how a plain rule blocks costs no complex rule, however many there are") {
+  std::vector<AddedRule> rules;
+  Rule rule = rule_at("a.test", RuleAction::nxdomain, Rule::Reach::exact);
+  for (std::size_t i = 0; i < max_complex_rules + 10; ++i) {
+    rule.domain = name("d" + std::to_string(i) + ".test");
+    rules.push_back({0, rule});
+  }
+  rules.push_back({1, rule_at("d7.test", RuleAction::refused)});
+  rules.push_back({2, rule_at("d7.test", RuleAction::block)});
+  const BuiltTable built = build(rules);
+  CHECK(built.table->rules() == rules.size());
+  Found found;
+  REQUIRE(built.table->find(name("d7.test"), found) == 1);
+  CHECK(found[0].said->action_of(0) == RuleAction::nxdomain);
+  CHECK(found[0].said->action_of(1) == RuleAction::refused);
+  CHECK(found[0].said->action_of(2) == RuleAction::block);
+  REQUIRE(built.table->find(name("d" + std::to_string(max_complex_rules + 5) + ".test"), found) ==
+          1);
 }
 
 TEST_CASE("address ranges say what a look at every prefix says") {
@@ -253,11 +304,11 @@ TEST_CASE("address ranges say what a look at every prefix says") {
     for (std::size_t at = 0; at < 5; ++at) octets[at] = std::byte(random() % 4);
     const base::IpAddress address =
         i % 2 ? base::IpAddress::v4(std::span(octets).first<4>()) : base::IpAddress::v6(octets);
-    ListMask expected, block, allow;
+    ListMask expected;
     for (const auto& [list, prefix] : prefixes)
       if (prefix.contains(address)) expected.set(list);
-    built.table->find_address(address, block, allow);
-    wrong += block != expected;
+    const auto* found = built.table->find_address(address);
+    wrong += (found ? found->block : ListMask()) != expected;
   }
   CHECK(wrong == 0);
 }

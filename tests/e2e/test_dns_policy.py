@@ -76,13 +76,15 @@ def test_a_list_blocks_what_it_says_and_no_more(setting, form):
 
 def test_adblock_rules_rewrite_and_ask_for_types(setting):
     text = ("||to.example.org^$dnsrewrite=192.0.2.44\n||cname.example.org^$dnsrewrite=site.example.net\n"
-            "||nx.example.org^$dnsrewrite=NXDOMAIN\n||six.example.org^$dnstype=AAAA\n")
+            "||nx.example.org^$dnsrewrite=NXDOMAIN\n||six.example.org^$dnstype=AAAA\n"
+            "||fail.example.org^$dnsrewrite=SERVFAIL\n")
     setting.configure(phone='dns_lists = ["rewriting"]', lists=[("rewriting", text, 'format = "adblock"')])
     told = setting.ask("phone", "to.example.org")
     assert values(told) == ["192.0.2.44"] and codes(told) == [4]
     told = setting.ask("phone", "cname.example.org")
     assert values(told) == ["192.0.2.68"] and values(told, "CNAME") == ["site.example.net."]
     assert rcode(setting.ask("phone", "nx.example.org")) == "NXDOMAIN"
+    assert rcode(setting.ask("phone", "fail.example.org")) == "SERVFAIL"
     assert setting.a("phone", "six.example.org", "AAAA") == ["::"]
     assert setting.a("phone", "six.example.org") == PASSED
 
@@ -113,6 +115,11 @@ tcp.example.org CNAME rpz-tcp-only.
 pass.tree.example.org CNAME rpz-passthru.
 own.example.org A 192.0.2.77
 32.99.2.0.192.rpz-ip CNAME .
+32.67.2.0.192.rpz-ip CNAME rpz-tcp-only.
+32.68.2.0.192.rpz-ip A 192.0.2.78
+48.zz.bad.db8.2001.rpz-ip CNAME *.
+32.2.0.8.10.rpz-client-ip CNAME rpz-passthru.
+a.example.org.rpz-nsdname CNAME .
 """
 
 
@@ -128,8 +135,20 @@ def test_a_response_policy_zone(setting):
     assert rcode(setting.ask("phone", "x.tree.example.org")) == "NXDOMAIN"
     assert setting.a("phone", "pass.tree.example.org") == PASSED
     assert setting.a("phone", "own.example.org") == ["192.0.2.77"]
-    assert setting.a("phone", "bad.example.org") == NULL
+    for _ in range(2):  # the second time from the cache
+        assert rcode(setting.ask("phone", "bad.example.org")) == "NXDOMAIN"
+        assert is_nodata(setting.ask("phone", "bad.example.org", "AAAA"))
+        assert setting.ask("phone", "alias.example.org").flags & dns.flags.TC
+        assert setting.a("phone", "alias.example.org", tcp=True) == ["192.0.2.67"]
+        told = setting.ask("phone", "site.example.net")
+        assert values(told) == ["192.0.2.78"] and codes(told) == [4]
+    assert "rpz-nsdname and rpz-nsip" in setting.server.command("dns", "lists").stdout
+    setting.configure(laptop='dns_lists = ["rpz"]', lists=[("rpz", RPZ, 'format = "rpz"')])  # 10.8.0.2
     assert setting.a("laptop", "bad.example.org") == ["192.0.2.99"]
+    assert setting.a("laptop", "nodata.example.org") == PASSED
+    feed = 'format = "rpz"\ntrusted = false'
+    setting.configure(laptop='dns_lists = ["rpz"]', lists=[("rpz", RPZ, feed)])
+    assert rcode(setting.ask("laptop", "bad.example.org")) == "NXDOMAIN"
 
 
 def test_no_answer_may_hold_a_listed_address(setting):

@@ -42,8 +42,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const std::uint32_t index : indices)
     if ((*table)->complex(index).list >= (*table)->lists().size()) __builtin_trap();
-  dns::ListMask block, allow;
-  (*table)->find_address(*base::IpAddress::parse("10.1.2.3"), block, allow);
-  (*table)->find_address(*base::IpAddress::parse("2001:db8::1"), block, allow);
+  for (const char* text : {"10.1.2.3", "2001:db8::1"}) {
+    const base::IpAddress address = *base::IpAddress::parse(text);
+    (*table)->find_address(address);
+    for (const unsigned list : {0u, 1u, 255u})
+      (*table)->find_address_rewrite(std::uint16_t(list), address);
+  }
   return 0;
 }
