@@ -86,7 +86,7 @@ TEST_CASE("a name is explained by the policy of who asks") {
   World world;
   auto policy = std::make_shared<culvert::dns::Policy>();
   policy->block = {"ads.example"};
-  world.server.peers_[0]->entry.policy.dns = policy;
+  world.server.peers_[0].entry.policy.dns = policy;
   const json blocked = world.get("/v1/dns/explain?name=x.ADS.example&peer=laptop&type=aaaa");
   hold_to("DnsExplanation", blocked);
   CHECK(blocked["verdict"] == "block");

@@ -65,9 +65,9 @@ TEST_CASE("the schema checker sees what is wrong") {
 
 TEST_CASE("status says what the server is and how it does") {
   World world;
-  world.server.worker_.tcp_open.set(7);
-  world.server.worker_.tcp_max.set(900);
-  world.server.worker_.drops.add(Drop::bad_tag, 4);
+  world.server.worker_counters_.tcp_open.set(7);
+  world.server.worker_counters_.tcp_max.set(900);
+  world.server.worker_counters_.drops.add(Drop::bad_tag, 4);
   world.ledger.trouble_ = "disk full since 12:00";
   const json status = world.get("/v1/status").value();
   CHECK(status["peers"] == json{{"total", 2}, {"connected", 1}, {"stopped", 0}});

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "control/ledger_book.hpp"
-#include "tests/control/fake_server.hpp"
+#include "tests/support/fake_server.hpp"
 #include "tests/control/scratch.hpp"
 #include "tests/support/catch.hpp"
 

@@ -8,7 +8,7 @@
 
 #include "control/dns_lists.hpp"
 #include "control/list_files.hpp"
-#include "tests/control/fake_server.hpp"
+#include "tests/support/fake_server.hpp"
 #include "tests/control/http_receiver.hpp"
 #include "tests/control/scratch.hpp"
 

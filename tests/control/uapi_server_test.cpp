@@ -10,7 +10,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "tests/control/fake_server.hpp"
+#include "tests/support/fake_server.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace culvert::control;

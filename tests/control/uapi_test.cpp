@@ -2,7 +2,7 @@
 
 #include <cerrno>
 
-#include "tests/control/fake_server.hpp"
+#include "tests/support/fake_server.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace culvert::control;

@@ -10,15 +10,16 @@
 #include "control/dns_controls.hpp"
 #include "control/http_message.hpp"
 #include "control/query_recorder.hpp"
+#include "tests/control/support/changing_server.hpp"
+#include "tests/control/support/fake_ledger.hpp"
 #include "tests/control/support/fake_lists.hpp"
-#include "tests/control/support/fake_server.hpp"
 
 namespace culvert::control {
 
 inline constexpr base::WallTime test_now{std::chrono::seconds(1'796'289'302)};
 
 struct FakeApi {
-  FakeServer server;
+  ChangingServer server;
   FakeLedger ledger;
   EventBus events;
   QueryRecorder queries{server.dns_settings_};

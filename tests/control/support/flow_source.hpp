@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/control/fake_server.hpp"
+#include "tests/support/fake_server.hpp"
 
 namespace culvert::control {
 
