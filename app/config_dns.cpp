@@ -8,6 +8,7 @@
 #include "app/config_files.hpp"
 #include "app/config_policy.hpp"
 #include "dns/local_zone.hpp"
+#include "dns/name_text.hpp"
 #include "dns/trust.hpp"
 #include "dns/upstreams.hpp"
 
@@ -39,7 +40,7 @@ void read_pass(TableReader& dns, std::vector<base::Prefix>& pass, Findings& find
 
 void read_zone_name(TableReader& dns, std::string& zone) {
   if (!dns.string("zone", zone) || zone.empty()) return;
-  if (!dns::Name::parse(zone) || zone == ".")
+  if (!dns::Name::parse(zone) || !dns::looks_like_domain(zone))
     dns.wrong("zone", *dns.take("zone"), "a domain such as \"culvert.internal\", or \"\" for none");
 }
 
@@ -81,14 +82,19 @@ void read_query_log(Node* node, Config& config, Findings& findings) {
 void read_route(Node& node, Config& config, Findings& findings) {
   TableReader table(&node, "dns.route", findings);
   dns::Route route;
-  if (!table.string("domain", route.domain))
+  if (!table.has("domain"))
     findings.error(node.place, "dns.route.domain is missing, expected a domain");
-  else if (!dns::Name::parse(route.domain))
-    table.wrong("domain", *table.take("domain"), "a domain, such as \"corp.example\"");
+  else if (table.string("domain", route.domain) && route.domain != "." &&
+           !(dns::looks_like_domain(route.domain) && dns::Name::parse(route.domain)))
+    table.wrong("domain", *table.take("domain"),
+                "a domain, such as \"corp.example\", or \".\" for all others");
   read_upstreams(table, "upstream", route.upstream);
   if (!table.has("upstream"))
     findings.error(node.place, "dns.route.upstream is missing, expected resolvers");
+  else if (is_empty_list(*table.take("upstream")))
+    table.wrong("upstream", *table.take("upstream"), "one resolver at least");
   table.finish();
+  config.places.emplace(fmt::format("dns.route.{}", config.dns.routes.size()), node.place);
   config.dns.routes.push_back(std::move(route));
 }
 
@@ -99,7 +105,7 @@ void read_record(Node& node, Config& config, Findings& findings) {
   for (const auto& [key, field] : {std::pair("name", &record.name), std::pair("type", &record.type),
                                    std::pair("value", &record.value)})
     if (!table.string(key, *field)) {
-      findings.error(node.place, fmt::format("dns.record.{} is missing", key));
+      if (!table.has(key)) findings.error(node.place, fmt::format("dns.record.{} is missing", key));
       complete = false;
     }
   table.seconds("ttl", record.ttl, 0, 7 * day);
@@ -130,13 +136,29 @@ void read_format(TableReader& table, Format& format) {
 void read_source(TableReader& table, Node& node, const Config& config, dns::ListSettings& list,
                  Findings& findings) {
   const bool path = table.string("path", list.path), url = table.string("url", list.url);
-  if (path == url)
+  if (!table.has("path") && !table.has("url"))
     findings.error(node.place, "dns.list has no source, expected either path or url");
+  else if (path && url)
+    findings.error(node.place, "dns.list has path and url, expected one of them");
   if (url && !is_url(list.url))
     table.wrong("url", *table.take("url"), "http:// or https:// with a host and a path");
   if (path && list.path.empty()) table.wrong("path", *table.take("path"), "the name of a file");
   list.path = path_of(config, list.path);
   list.trusted = path;
+}
+
+// ca_file: it has to hold certificates.
+void read_authorities(TableReader& table, std::string& path, const Config& config,
+                      Findings& findings) {
+  if (!table.string("ca_file", path) || path.empty()) return;
+  path = path_of(config, path);
+  const std::string& place = table.take("ca_file")->place;
+  const auto file = read_file(path, largest_ca_file);
+  if (!file)
+    findings.error(place, table.full("ca_file") + ": " + file.error());
+  else if (dns::TrustStore::certificates_in(file->text) == 0)
+    findings.error(
+        place, fmt::format("{}: {}: expected certificates in PEM", table.full("ca_file"), path));
 }
 
 void read_list(Node& node, Config& config, Findings& findings) {
@@ -157,22 +179,10 @@ void read_list(Node& node, Config& config, Findings& findings) {
   table.boolean("force", list.force);
   table.seconds("update", list.update, 60, 365 * day);
   table.size("max_size", list.max_size, 1024, std::uint64_t{4} << 30);
-  if (table.string("ca_file", list.ca_file)) list.ca_file = path_of(config, list.ca_file);
+  read_authorities(table, list.ca_file, config, findings);
   table.finish();
   config.places.emplace("dns.list." + list.name, node.place);
   config.dns.lists.push_back(std::move(list));
-}
-
-void read_authorities(TableReader& dns, Config& config, Findings& findings) {
-  std::string& path = config.dns.ca_file;
-  if (!dns.string("ca_file", path) || path.empty()) return;
-  path = path_of(config, path);
-  const std::string& place = dns.take("ca_file")->place;
-  const auto file = read_file(path, largest_ca_file);
-  if (!file)
-    findings.error(place, "dns.ca_file: " + file.error());
-  else if (dns::TrustStore::certificates_in(file->text) == 0)
-    findings.error(place, fmt::format("dns.ca_file: {}: expected certificates in PEM", path));
 }
 
 }  // namespace
@@ -180,10 +190,14 @@ void read_authorities(TableReader& dns, Config& config, Findings& findings) {
 void read_upstreams(TableReader& table, const std::string& key, Texts& field) {
   if (table.has(key)) field.clear();
   for (const Node& node : table.strings(key)) {
-    if (const auto read = dns::UpstreamAddress::parse(node.text); !read)
-      table.wrong(key, node, read.error());
-    else
+    const auto read = dns::UpstreamAddress::parse(node.text);
+    if (read) {
       field.push_back(node.text);
+      continue;
+    }
+    const std::string& why = read.error();  // it begins with what was found
+    const std::size_t found = why.find("': ");
+    table.refused(key, node, found == why.npos ? why : why.substr(found + 3));
   }
 }
 
@@ -195,7 +209,7 @@ void read_dns(TableReader dns, Config& config, Findings& findings) {
   read_upstreams(dns, "fallback", settings.fallback);
   read_resolvers(dns, "bootstrap", settings.bootstrap);
   dns.boolean("encrypted_only", settings.encrypted_only);
-  read_authorities(dns, config, findings);
+  read_authorities(dns, settings.ca_file, config, findings);
   read_zone_name(dns, settings.zone);
   dns.boolean("canary_firefox", settings.canary_firefox);
   dns.boolean("canary_apple", settings.canary_apple);

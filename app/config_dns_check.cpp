@@ -1,10 +1,15 @@
 // What of [dns] only shows when the whole configuration is seen.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <functional>
 #include <set>
 
 #include "app/config_policy.hpp"
+#include "dns/name.hpp"
 #include "dns/upstreams.hpp"
 
 namespace culvert::app {
@@ -16,14 +21,32 @@ class DnsChecker {
 
   void run() {
     check_lists();
-    each_policy([&](const dns::Policy& policy, const std::string& prefix,
-                    const std::string& place) { check_policy(policy, prefix, place); });
+    const auto place_of_key = [this](const std::string& key) { return place(key); };
+    check_policy(config_.dns.policy, "dns.", place_of_key);
+    for (const auto& [name, group] : config_.groups)
+      if (group.dns != config_.dns_policy)
+        check_policy(*group.dns, fmt::format("group.{}.dns_", name), place_of_key);
+    for (const PeerEntry& peer : config_.peers)
+      check_peer(peer, [&peer](const std::string&) { return peer.place; });
     warn_unused_lists();
     check_upstreams(config_.dns.upstream, "dns.upstream", place("dns.upstream"));
     check_upstreams(config_.dns.fallback, "dns.fallback", place("dns.fallback"));
-    for (const dns::Route& route : config_.dns.routes) check_route(route);
+    for (const std::string& text : config_.dns.bootstrap)
+      check_own(text, "dns.bootstrap", place("dns.bootstrap"));
+    check_routes();
     check_encrypted_only();
     check_dns_records(config_, findings_);
+  }
+
+  // Where a key such as "group.kids.dns_lists" stands.
+  using Place = std::function<std::string(const std::string&)>;
+
+  // Whatever a peer says for itself, and nothing twice that it has from its group.
+  void check_peer(const PeerEntry& peer, const Place& at) {
+    const auto group = config_.groups.find(peer.group);
+    const auto& inherited = group == config_.groups.end() ? config_.dns_policy : group->second.dns;
+    if (peer.policy.dns && peer.policy.dns != inherited)
+      check_policy(*peer.policy.dns, "peer.dns_", at);
   }
 
  private:
@@ -31,29 +54,17 @@ class DnsChecker {
 
   std::string place(const std::string& key) const { return place_of(config_, key); }
 
-  // Whatever a peer says for itself, and nothing twice that it has from its group.
-  template <class Each>
-  void each_policy(Each each) const {
-    each(config_.dns.policy, "dns.", place("dns.lists"));
-    for (const auto& [name, group] : config_.groups)
-      if (group.dns != config_.dns_policy)
-        each(*group.dns, fmt::format("group.{}.dns_", name),
-             place(fmt::format("group.{}.dns_lists", name)));
-    for (const PeerEntry& peer : config_.peers) {
-      const auto group = config_.groups.find(peer.group);
-      const auto& inherited =
-          group == config_.groups.end() ? config_.dns_policy : group->second.dns;
-      if (peer.policy.dns && peer.policy.dns != inherited)
-        each(*peer.policy.dns, "peer.dns_", peer.place);
-    }
-  }
-
   void check_lists() {
     std::set<std::string> names;
-    for (const dns::ListSettings& list : config_.dns.lists)
+    for (const dns::ListSettings& list : config_.dns.lists) {
       if (!names.insert(list.name).second)
         findings_.error(place("dns.list." + list.name),
                         fmt::format("two sections [[dns.list]] have the name \"{}\"", list.name));
+      if (!list.path.empty() && ::access(list.path.c_str(), F_OK) != 0)
+        findings_.warn(place("dns.list." + list.name),
+                       fmt::format("the list \"{}\" has no rules yet: {}: {}", list.name, list.path,
+                                   std::strerror(errno)));
+    }
     if (names.size() > dns::max_lists)
       findings_.error(place("dns.list"),
                       fmt::format("{} sections [[dns.list]], expected at most {}", names.size(),
@@ -70,11 +81,11 @@ class DnsChecker {
     }
   }
 
-  void check_policy(const dns::Policy& policy, const std::string& prefix, const std::string& at) {
-    check_names(policy.lists, prefix + "lists", at);
+  void check_policy(const dns::Policy& policy, const std::string& prefix, const Place& at) {
+    check_names(policy.lists, prefix + "lists", at(prefix + "lists"));
     for (const dns::Schedule& schedule : policy.schedules)
-      check_names(schedule.lists, prefix + "schedule.lists", at);
-    check_upstreams(policy.upstream, prefix + "upstream", at);
+      check_names(schedule.lists, prefix + "schedule.lists", at(prefix + "schedule"));
+    check_upstreams(policy.upstream, prefix + "upstream", at(prefix + "upstream"));
   }
 
   void warn_unused_lists() {
@@ -96,16 +107,31 @@ class DnsChecker {
         findings_.error(at, fmt::format("dns.encrypted_only, but {} is not encrypted, expected "
                                         "tls:// or https:// in {}",
                                         text, key));
-      for (const base::IpAddress& address : upstream->addresses)
-        for (const Config::Address& own : config_.address)
-          if (own.address == address)
-            findings_.error(
-                at, fmt::format("{} has {}, which is this server inside the tunnel", key, text));
+      check_own(text, key, at);
     }
   }
 
-  void check_route(const dns::Route& route) {
-    check_upstreams(route.upstream, "dns.route.upstream", place("dns.route"));
+  void check_own(const std::string& text, const std::string& key, const std::string& at) {
+    const auto upstream = dns::UpstreamAddress::parse(text);
+    if (!upstream) return;
+    for (const base::IpAddress& address : upstream->addresses)
+      for (const Config::Address& own : config_.address)
+        if (own.address == address)
+          findings_.error(
+              at, fmt::format("{} has {}, which is this server inside the tunnel", key, text));
+  }
+
+  void check_routes() {
+    std::set<std::string> domains;
+    for (std::size_t i = 0; i < config_.dns.routes.size(); ++i) {
+      const dns::Route& route = config_.dns.routes[i];
+      const std::string at = place(fmt::format("dns.route.{}", i));
+      check_upstreams(route.upstream, "dns.route.upstream", at);
+      const auto domain = dns::Name::parse(route.domain);
+      if (domain && !domains.insert(domain->to_string()).second)
+        findings_.error(
+            at, fmt::format("two sections [[dns.route]] have the domain \"{}\"", route.domain));
+    }
   }
 
   void check_encrypted_only() {
@@ -132,6 +158,13 @@ class DnsChecker {
 
 void check_dns(const Config& config, Findings& findings) {
   DnsChecker(config, findings).run();
+}
+
+void check_peer_dns(const PeerEntry& peer, const Config& config, Findings& findings) {
+  constexpr std::string_view mine = "peer.";
+  DnsChecker(config, findings).check_peer(peer, [&](const std::string& key) {
+    return key.substr(mine.size());
+  });
 }
 
 }  // namespace culvert::app

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "app/config_policy.hpp"
-#include "dns/name.hpp"
+#include "dns/name_text.hpp"
 
 namespace culvert::app {
 namespace {
@@ -41,7 +41,11 @@ constexpr Word<dns::EchPolicy> echs[] = {{"allow", dns::EchPolicy::allow},
 
 // "null", or addresses of a page that says why.
 void read_answer(TableReader& table, const std::string& key, dns::Policy& policy) {
+  constexpr const char* expected =
+      "null, nxdomain, nodata, refused, drop, or at most one address of each family";
   const std::vector<Node> nodes = table.strings(key);
+  if (table.has(key) && is_empty_list(*table.take(key)))
+    return table.wrong(key, *table.take(key), expected);
   if (nodes.empty()) return;
   const auto* word = std::ranges::find(answers, nodes.front().text, &Word<AnswerMode>::word);
   policy.answer4 = policy.answer6 = {};
@@ -53,10 +57,7 @@ void read_answer(TableReader& table, const std::string& key, dns::Policy& policy
   for (const Node& node : nodes) {
     const auto address = base::IpAddress::parse(node.text);
     base::IpAddress& field = address && address->is_v6() ? policy.answer6 : policy.answer4;
-    if (!address || field)
-      return table.wrong(
-          key, node,
-          "null, nxdomain, nodata, refused, drop, or at most one address of each family");
+    if (!address || field) return table.wrong(key, node, expected);
     field = *address;
   }
 }
@@ -66,8 +67,7 @@ void read_names(TableReader& table, const std::string& key, std::vector<std::str
   for (const Node& node : table.strings(key)) {
     const std::string_view name =
         std::string_view(node.text).substr(node.text.starts_with('=') ? 1 : 0);
-    const auto parsed = dns::Name::parse(name);
-    if (!parsed || parsed->is_root())
+    if (!dns::looks_like_domain(name) || !dns::Name::parse(name))
       table.wrong(
           key, node,
           "a domain in ASCII such as \"example.com\", with all below it, or \"=example.com\"");
@@ -84,11 +84,11 @@ void read_texts(TableReader& table, const std::string& key, std::vector<std::str
 void read_schedule(Node& node, const std::string& name, dns::Policy& policy, Findings& findings) {
   TableReader table(&node, name, findings);
   dns::Schedule schedule;
-  if (!table.string("hours", schedule.hours))
+  if (!table.has("hours"))
     findings.error(node.place, fmt::format("{}.hours is missing, expected hours such as "
                                            "\"mon-fri 21:00-07:00\"",
                                            name));
-  else if (!control::Hours::parse(schedule.hours))
+  else if (table.string("hours", schedule.hours) && !control::Hours::parse(schedule.hours))
     table.wrong("hours", *table.take("hours"),
                 "hours such as \"mon-fri 21:00-07:00, sat 23:00-09:00\"");
   read_texts(table, "lists", schedule.lists);
@@ -117,6 +117,10 @@ void read_optional(TableReader& table, const std::string& key, std::optional<boo
 }
 
 }  // namespace
+
+bool is_empty_list(const Node& node) {
+  return node.kind == Node::Kind::array && node.items.empty();
+}
 
 void read_dns_policy(TableReader& table, const std::string& prefix,
                      std::shared_ptr<const dns::Policy>& policy, Findings& findings) {

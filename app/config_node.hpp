@@ -79,6 +79,8 @@ void check_config(const Config& config, Findings& findings);
 void check_allowances(const Config& config, Findings& findings);
 // Lists that are not there or that nobody uses, upstreams that lead back to this server.
 void check_dns(const Config& config, Findings& findings);
+// The same of what a peer's definition says for itself. A finding's place is the key.
+void check_peer_dns(const PeerEntry& peer, const Config& config, Findings& findings);
 
 // RFC 8200 section 5: a link of IPv6 carries 1280 bytes.
 inline constexpr std::size_t smallest_mtu6 = 1280;

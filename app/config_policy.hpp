@@ -25,6 +25,8 @@ void check_dns_records(const Config& config, Findings& findings);  // of check_d
 // is what was inherited; it stays the same object if nothing else is said.
 void read_dns_policy(TableReader& table, const std::string& prefix,
                      std::shared_ptr<const dns::Policy>& policy, Findings& findings);
+// [], where a key without anything in it makes no sense.
+bool is_empty_list(const Node& node);
 // Resolvers, as dns::UpstreamAddress reads them. They replace what the field had.
 void read_upstreams(TableReader& table, const std::string& key, std::vector<std::string>& field);
 // rotate_at and keep of a log.

@@ -85,6 +85,10 @@ void TableReader::wrong(std::string_view key, const Node& node, std::string_view
                   fmt::format("{} = {}, expected {}", full(key), shown(node), expected));
 }
 
+void TableReader::refused(std::string_view key, const Node& node, std::string_view why) {
+  findings_.error(node.place, fmt::format("{} = {}: {}", full(key), shown(node), why));
+}
+
 void TableReader::known(std::string_view key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
 }

@@ -51,6 +51,8 @@ class TableReader {
   std::string place() const;
   // "server.mtu = 9, expected ..." at the node's place.
   void wrong(std::string_view key, const Node& node, std::string_view expected);
+  // "dns.upstream = "x": why", where the reason says what was expected.
+  void refused(std::string_view key, const Node& node, std::string_view why);
 
  private:
   bool integer(std::string_view key, std::int64_t& field, std::int64_t low, std::int64_t high);

@@ -112,6 +112,7 @@ control::Outcome<PeerEntry> read_definition(const json& definition, const Config
   std::vector<Finding> found;
   Findings findings(found);
   PeerEntry entry = read_peer(node, config, findings);
+  check_peer_dns(entry, config, findings);
   if (findings.fatal()) {
     std::vector<FieldProblem> fields;
     for (Finding& finding : found)

@@ -11,6 +11,7 @@
 #include "control/list_keeper.hpp"
 #include "control/uri.hpp"
 #include "dns/lead.hpp"
+#include "dns/name_text.hpp"
 #include "dns/types.hpp"
 
 namespace culvert::control {
@@ -29,8 +30,10 @@ Outcome<Question> question_of(const Query& query, const Server& server) {
   Question question;
   const std::string text = query.get("name").value_or("");
   const auto name = dns::Name::parse(text);
-  if (text.empty() || !name)
-    return bad_query("name", fmt::format("\"{}\", expected a domain name", shown(text)));
+  if (!name || !(name->is_root() || dns::looks_like_domain(text)))
+    return bad_query("name", fmt::format("\"{}\", expected a domain name in ASCII, such as "
+                                         "\"www.example.com\"",
+                                         shown(text)));
   question.name = question.decided = *name;
   const std::string type = query.get("type").value_or("A");
   const auto number = dns::parse_type(type);

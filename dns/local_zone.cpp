@@ -34,7 +34,8 @@ std::optional<Pattern> parse_pattern(std::string_view text) {
   out.below = text.starts_with("*.");
   if (out.below) text.remove_prefix(2);
   const auto name = Name::parse(text);
-  if (!name || name->is_root()) return std::nullopt;
+  // Anywhere else '*' is a character as any other (RFC 4592 section 2.1.3), and not what is meant.
+  if (!name || name->is_root() || text.find('*') != text.npos) return std::nullopt;
   out.name = *name;
   return out;
 }
@@ -273,8 +274,8 @@ void LocalZone::answer(AnswerWriter& writer, const Name& name, std::uint16_t typ
       Name::read(cname->rdata, at);
       continue;
     }
-    const std::uint32_t ttl = found.kind == Kind::special ? special_ttl : peer_ttl;
-    if (!write_apex(writer, at, type, found, ttl)) write_nothing(writer, at, found, ttl);
+    // Not for long: a peer may come whose name or address it is.
+    if (!write_apex(writer, at, type, found, peer_ttl)) write_nothing(writer, at, found, peer_ttl);
     return;
   }
   writer.set_rcode(rcode::servfail);  // they lead in a circle

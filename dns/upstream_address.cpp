@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "dns/name_text.hpp"
 #include "dns/upstreams.hpp"
 
 namespace culvert::dns {
@@ -34,24 +35,10 @@ bool is_printable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-         std::all_of(label.begin(), label.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-         });
-}
-
-// A name of a host; one whose last label is a number would be a misspelt address.
-bool is_host_name(std::string_view name) {
-  if (name.empty() || name.size() > 253) return false;
-  std::string_view last;
-  for (std::size_t begin = 0; begin <= name.size();) {
-    const std::size_t end = std::min(name.find('.', begin), name.size());
-    last = name.substr(begin, end - begin);
-    if (!is_label(last)) return false;
-    begin = end + 1;
-  }
-  return !std::all_of(last.begin(), last.end(), [](char c) { return c >= '0' && c <= '9'; });
+// The limited broadcast is among them: it is no single server's either.
+bool is_multicast(const base::IpAddress& address) {
+  const unsigned first = std::to_integer<unsigned>(address.bytes().front());
+  return address.is_v6() ? first == 0xff : first >= 224;
 }
 
 std::string lowered(std::string_view text) {
@@ -81,13 +68,13 @@ Problem read_port(std::string_view text, std::uint16_t& out) {
 
 Problem read_host(std::string_view text, std::string& out) {
   if (const auto address = base::IpAddress::parse(text)) {
-    if (address->is_unspecified())
+    if (address->is_unspecified() || is_multicast(*address))
       return "expected an address of a server, found " + std::string(text);
     out = address->to_string();
     return {};
   }
   out = lowered(text);
-  if (is_host_name(out)) return {};
+  if (looks_like_domain(out)) return {};
   return "expected an address or a host name, found '" + std::string(text) + "'";
 }
 
@@ -144,7 +131,7 @@ Problem read_item(std::string_view item, UpstreamAddress& out) {
     return {};
   }
   const std::string name = lowered(item);
-  if (!out.encrypted() || !out.name.empty() || !is_host_name(name))
+  if (!out.encrypted() || !out.name.empty() || !looks_like_domain(name))
     return "expected " +
            std::string(out.encrypted() ? "a name, an address or 'sha256/...'" : "an address") +
            " behind '#', found '" + std::string(item) + "'";

@@ -40,6 +40,11 @@ void refused(const std::string& rest, const std::string& finding) {
   CHECK(all(loaded).find(finding) != std::string::npos);
 }
 
+std::string record(const char* name, const char* type, const char* value) {
+  return std::string("[[dns.record]]\nname = \"") + name + "\"\ntype = \"" + type +
+         "\"\nvalue = \"" + value + "\"\n";
+}
+
 }  // namespace
 
 TEST_CASE("without [dns] questions are intercepted and nothing is filtered") {
@@ -50,10 +55,6 @@ TEST_CASE("without [dns] questions are intercepted and nothing is filtered") {
 }
 
 TEST_CASE("a CNAME stands alone, and leads to an end") {
-  const auto record = [](const char* name, const char* type, const char* value) {
-    return std::string("[[dns.record]]\nname = \"") + name + "\"\ntype = \"" + type +
-           "\"\nvalue = \"" + value + "\"\n";
-  };
   good(record("a.lan", "CNAME", "b.lan") + record("b.lan", "A", "192.0.2.1") +
        record("b.lan", "AAAA", "2001:db8::1") + record("*.lan", "CNAME", "a.lan"));
   refused(record("b.lan", "A", "192.0.2.1") + record("B.lan", "cname", "c.lan"),
@@ -186,9 +187,49 @@ TEST_CASE("what is wrong in [dns] is named with its line and what was expected")
   refused("[dns.cache]\nmin_ttl = \"1h\"\nmax_ttl = \"1m\"\n", "dns.cache.min_ttl");
 }
 
+TEST_CASE("a pattern, a URL or an address is no domain") {
+  for (const char* text : {"*.example.com", "=*.example.com", "||example.com^", "192.0.2.1",
+                           "https://example.com/", "example.com/ads"})
+    for (const char* key : {"allow", "block"})
+      refused(std::string("[dns]\n") + key + " = [\"" + text + "\"]\n",
+              std::string("f:6: dns.") + key + " = \"" + text + "\", expected a domain in ASCII");
+  refused("[dns]\nzone = \"*.lan\"\n", "f:6: dns.zone = \"*.lan\", expected a domain");
+  const std::string to = "upstream = \"192.0.2.53\"\n";
+  refused("[[dns.route]]\ndomain = \"*.lan\"\n" + to, "f:6: dns.route.domain = \"*.lan\"");
+  good("[[dns.route]]\ndomain = \".\"\n" + to);
+  good("[[dns.route]]\ndomain = \"0/25.2.0.192.in-addr.arpa\"\n" + to);
+  refused(record("a.*.lan", "A", "192.0.2.1"), "name \"a.*.lan\" is no domain name");
+  refused(record("*", "A", "192.0.2.1"), "name \"*\" is no domain name");
+}
+
+TEST_CASE("what says nothing or two things is refused") {
+  refused("[dns]\nanswer = []\n", "f:6: dns.answer = a list, expected null");
+  refused("[[dns.route]]\ndomain = \"lan\"\nupstream = []\n",
+          "f:7: dns.route.upstream = a list, expected one resolver at least");
+  refused(
+      "[[dns.route]]\ndomain = \"lan\"\nupstream = \"192.0.2.1\"\n"
+      "[[dns.route]]\ndomain = \"LAN.\"\nupstream = \"192.0.2.2\"\n",
+      "f:8: two sections [[dns.route]] have the domain \"LAN.\"");
+  refused("[[dns.list]]\nname = \"a\"\npath = \"x\"\nurl = \"http://h/x\"\n",
+          "f:5: dns.list has path and url, expected one of them");
+  refused(
+      "[dns]\nlists = [\"a\"]\n[[dns.list]]\nname = \"a\"\nurl = \"https://h/x\"\nca_file = "
+      "\"/none\"\n",
+      "f:10: dns.list.ca_file: /none: ");
+}
+
+TEST_CASE("a mistake in a group is found where it stands") {
+  refused("[group.g]\ndns_upstream = \"10.8.0.1\"\n", "f:6: group.g.dns_upstream has 10.8.0.1");
+  refused("[[group.g.dns_schedule]]\nhours = \"22:00-06:00\"\nlists = [\"a\"]\n",
+          "f:5: group.g.dns_schedule.lists names \"a\"");
+}
+
 TEST_CASE("an upstream that would lead back to the server is refused") {
   refused("[dns]\nupstream = [\"10.8.0.1\"]\n",
           "f:6: dns.upstream has 10.8.0.1, which is this server");
+  refused("[dns]\nbootstrap = [\"10.8.0.1\"]\n", "f:6: dns.bootstrap has 10.8.0.1");
+  refused("[dns]\nupstream = [\"224.0.0.251\"]\n",
+          "f:6: dns.upstream = \"224.0.0.251\": expected an address of a server");
   refused("[dns]\nencrypted_only = true\nupstream = [\"9.9.9.9\"]\n", "9.9.9.9 is not encrypted");
   refused("[dns]\nencrypted_only = true\n", "without an encrypted resolver");
   const std::string encrypted =
@@ -207,8 +248,11 @@ TEST_CASE("a file of authorities has to hold some") {
           "expected certificates in PEM");
 }
 
-TEST_CASE("a list that nobody uses is warned of") {
+TEST_CASE("a list that nobody uses, or that is not there, is warned of") {
   const Loaded loaded = load("[[dns.list]]\nname = \"ads\"\npath = \"ads.txt\"\n");
   CHECK(loaded.config != nullptr);
   CHECK(all(loaded).find("f:5: warning: the list \"ads\" is used by nobody") != std::string::npos);
+  CHECK(
+      all(loaded).find("f:5: warning: the list \"ads\" has no rules yet: /etc/culvert/ads.txt: No "
+                       "such file") != std::string::npos);
 }

@@ -91,6 +91,18 @@ TEST_CASE("a mistake in a definition names its field") {
   CHECK(app::read_definition(with({{"group", "nobody"}}), config()).problem().status == 422);
 }
 
+TEST_CASE("DNS of a definition fits beside the server's") {
+  CHECK(fields(with({{"dns_lists", {"none"}}})) == std::vector<std::string>{"dns_lists"});
+  CHECK(fields(with({{"dns_upstream", {"10.8.0.1"}}})) == std::vector<std::string>{"dns_upstream"});
+  const json schedule{{{"hours", "22:00-06:00"}, {"lists", {"none"}}}};
+  CHECK(fields(with({{"dns_schedule", schedule}})) == std::vector<std::string>{"dns_schedule"});
+  app::Config encrypted = config();
+  encrypted.dns.encrypted_only = true;
+  encrypted.dns.lists.emplace_back().name = "ads";
+  CHECK(app::read_definition(with({{"dns_lists", {"ads"}}}), encrypted));
+  CHECK_FALSE(app::read_definition(with({{"dns_upstream", {"192.0.2.1"}}}), encrypted));
+}
+
 TEST_CASE("a definition nested without end is refused") {
   json deep = 1;
   for (int i = 0; i < 1000; ++i) deep = json{{"limits", deep}};

@@ -1,5 +1,6 @@
 #include "dns/name.hpp"
 
+#include "dns/name_text.hpp"
 #include "tests/dns/messages.hpp"
 #include "tests/support/catch.hpp"
 
@@ -32,6 +33,17 @@ TEST_CASE("escapes stand for octets, and are written as they are read") {
   CHECK(rewritten("\\000\\255") == "\\000\\255");
   CHECK(rewritten("\\065b") == "ab");
   CHECK(rewritten("a\\\\b\\\"\\(\\)\\;\\@\\$") == "a\\\\b\\\"\\(\\)\\;\\@\\$");
+}
+
+TEST_CASE("what is meant as a domain is told from a pattern, a URL and an address") {
+  for (const char* const text :
+       {"example.com", "Example.COM.", "lan", "_dns.resolver.arpa", "xn--bcher-kva.de",
+        "-a.example", "1.example", "0/25.2.0.192.in-addr.arpa"})
+    CHECK(looks_like_domain(text));
+  for (const char* const text :
+       {"", ".", "*.example.com", "*", "||example.com^", "https://example.com", "example.com/ads",
+        "192.0.2.1", "2001:db8::1", "a..b", "a b.c", "a\\.b", "b\xc3\xbc.de"})
+    CHECK_FALSE(looks_like_domain(text));
 }
 
 TEST_CASE("what is no name is refused") {
