@@ -168,6 +168,9 @@ json order_json(const UseRules& order) {
 json order_json(const FlushDnsCache&) {
   return {{"do", "flush_dns_cache"}};
 }
+json order_json(const SetTrust& order) {
+  return {{"do", "set_trust"}, {"authorities", order.authorities}};
+}
 
 std::optional<Order::What> read_dns_order(std::string_view verb, const json& object) {
   if (verb == "flush_dns_cache") return FlushDnsCache{};
@@ -181,6 +184,9 @@ std::optional<Order::What> read_dns_order(std::string_view verb, const json& obj
   } else if (verb == "forget_dns_policies") {
     ForgetDnsPolicies order;
     if (read(object, "numbers", order.numbers)) return order;
+  } else if (verb == "set_trust") {
+    SetTrust order;
+    if (read(object, "authorities", order.authorities)) return order;
   } else if (verb == "set_dns") {
     SetDns order;
     if (read(object, "settings", order.settings)) return order;

@@ -43,4 +43,9 @@ struct UseRules {
 
 struct FlushDnsCache {};
 
+// Who is trusted as the certificate of an upstream says who it is: all of them, in PEM.
+struct SetTrust {
+  std::string authorities;
+};
+
 }  // namespace culvert::app

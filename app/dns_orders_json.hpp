@@ -15,6 +15,7 @@ nlohmann::json order_json(const SetDns& order);
 nlohmann::json order_json(const SetDnsNames& order);
 nlohmann::json order_json(const UseRules& order);
 nlohmann::json order_json(const FlushDnsCache& order);
+nlohmann::json order_json(const SetTrust& order);
 
 // None if it is no order about DNS, or makes no sense.
 std::optional<Order::What> read_dns_order(std::string_view verb, const nlohmann::json& object);

@@ -110,7 +110,7 @@ class LiveServer final : public control::Server {
     for (unsigned worker = 0; worker < runtime_.workers; ++worker)
       workers_.order(worker, what, wait.expect());
   }
-  boost::asio::awaitable<std::string> give_trust();
+  void give_trust(Answers& wait);
   void forget_unused_policies();
 
   std::optional<control::Problem> store(const wg::PublicKey& key, const std::string& name,

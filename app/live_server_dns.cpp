@@ -60,12 +60,9 @@ void LiveServer::tell_names(Answers& wait) {
   tell(here);
 }
 
-// Workers share what was read before they were forked.
-boost::asio::awaitable<std::string> LiveServer::give_trust() {
-  if (!load_trust(runtime_)) co_return std::string();
-  base::log::info("an upstream speaks TLS: workers are started anew with the certificates");
-  std::string error = co_await restart_workers();
-  co_return error;
+// A worker that is forked from here on shares what was read; those that run may open no file.
+void LiveServer::give_trust(Answers& wait) {
+  if (load_trust(runtime_)) order_all(SetTrust{runtime_.authorities}, wait);
 }
 
 LiveServer::Promise<> LiveServer::use_rules(base::FileDescriptor table) {

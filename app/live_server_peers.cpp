@@ -78,6 +78,7 @@ LiveServer::Promise<std::string> LiveServer::add_peer(json definition) {
   const std::uint32_t slot =
       insert({std::move(*entry), Source::database, std::move(text)}, *wait).slot;
   tell_all(*wait);
+  give_trust(*wait);
   const std::string error = co_await wait->wait();
   if (!error.empty()) {
     const Wait undone = Answers::make(io_);
@@ -87,8 +88,6 @@ LiveServer::Promise<std::string> LiveServer::add_peer(json definition) {
     unstore(key);
     co_return not_done(error);
   }
-  if (const std::string untrusted = co_await give_trust(); !untrusted.empty())
-    co_return not_done(untrusted);
   events_.publish(EventKind::peer_added, name, "added", said_of(*runtime_.registry.at(slot)));
   co_return name;
 }
@@ -137,8 +136,8 @@ LiveServer::Promise<> LiveServer::change_peer(std::string name, json merge_patch
   replace(slot, std::move(*entry), *wait);
   runtime_.registry.at(slot)->definition = std::move(text);
   tell_all(*wait);
-  std::string error = co_await wait->wait();
-  if (error.empty()) error = co_await give_trust();
+  give_trust(*wait);
+  const std::string error = co_await wait->wait();
   forget_unused_policies();
   if (!error.empty()) co_return not_done(error);
   log::info("peer {} changed", runtime_.registry.at(slot)->entry.name);

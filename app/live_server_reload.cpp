@@ -97,7 +97,9 @@ void LiveServer::apply_settings(Config& config, ReloadReport& report, Answers& w
   write_group_controls(runtime_);
   log::set_level(running.log_level);
   if (globals) order_all(ChangeGlobals{running.limits, running.egress, running.log_level}, wait);
-  if (dns) order_all(SetDns{running.dns}, wait);
+  if (!dns) return;
+  give_trust(wait);  // before anybody is asked who needs it
+  order_all(SetDns{running.dns}, wait);
 }
 
 // What goes, goes first, so that its names and addresses are free.
@@ -161,8 +163,8 @@ LiveServer::Promise<ReloadReport> LiveServer::reload() {
         fmt::format("peer {} of the state database is inactive: {}", each.stored.name, each.why));
   apply_peers(std::move(wanted), report, *wait);
   tell_all(*wait);
-  std::string error = co_await wait->wait();
-  if (error.empty()) error = co_await give_trust();
+  give_trust(*wait);
+  const std::string error = co_await wait->wait();
   forget_unused_policies();
   if (!error.empty()) co_return Problem{500, "Not carried out everywhere", error, {}};
   log_report(report);

@@ -114,7 +114,7 @@ struct ListFlows {
 struct Order {
   using What = std::variant<StopWorker, AddPeer, ChangePeer, RemovePeer, ChangeRoutes, SetRules,
                             ForgetRules, ChangeGlobals, ListFlows, SetDnsPolicy, ForgetDnsPolicies,
-                            SetDns, SetDnsNames, UseRules, FlushDnsCache>;
+                            SetDns, SetDnsNames, UseRules, FlushDnsCache, SetTrust>;
   std::uint64_t number = 0;
   What what;
 };

@@ -120,10 +120,10 @@ void write_group_controls(Runtime& runtime) {
 
 bool load_trust(Runtime& runtime) try {
   if (!needs_trust(runtime)) return false;
-  std::string extra = extra_authorities(runtime.config->dns.ca_file);
-  if (runtime.trust && extra == runtime.trust_extra) return false;
-  runtime.trust = std::make_unique<dns::TrustStore>(extra);
-  runtime.trust_extra = std::move(extra);
+  std::string pem = dns::TrustStore::authorities(extra_authorities(runtime.config->dns.ca_file));
+  if (runtime.trust && pem == runtime.authorities) return false;
+  runtime.trust = std::make_unique<dns::TrustStore>(pem);
+  runtime.authorities = std::move(pem);
   return true;
 } catch (const std::exception& error) {
   base::log::error("upstreams over TLS cannot be asked: {}", error.what());

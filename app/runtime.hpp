@@ -34,7 +34,7 @@ struct Runtime {
   Inboxes inboxes;
   base::FileDescriptor rule_table;  // what the workers filter by (dns::RuleTable); none = no lists
   std::unique_ptr<dns::TrustStore> trust;  // null while no upstream speaks TLS
-  std::string trust_extra;                 // what dns.ca_file held when it was read
+  std::string authorities;                 // what it was made from, in PEM
   std::function<void()> in_worker;  // runs first in a worker's process: wipes what it need not know
 };
 

@@ -85,6 +85,13 @@ std::string WorkerDns::take_table() {
   return {};
 }
 
+std::string WorkerDns::take_trust(const std::string& authorities) try {
+  resolver_->set_trust(dns::TrustStore(authorities));
+  return {};
+} catch (const std::exception& error) {
+  return error.what();
+}
+
 void WorkerDns::set_names(const SetDnsNames& order) {
   for (const std::string& name : order.removed) resolver_->remove_peer_name(name);
   for (const auto& [name, addresses] : order.added) resolver_->set_peer_name(name, addresses);
@@ -104,6 +111,8 @@ std::optional<std::string> WorkerDns::carry_out(Order::What& order) {
     policies.set(policy->number, std::make_shared<const dns::Policy>(std::move(policy->policy)));
   } else if (const auto* forget = std::get_if<ForgetDnsPolicies>(&order)) {
     for (const std::uint64_t number : forget->numbers) policies.forget(number);
+  } else if (const auto* trusted = std::get_if<SetTrust>(&order)) {
+    return take_trust(trusted->authorities);
   } else if (std::holds_alternative<FlushDnsCache>(order)) {
     resolver_->flush_cache();
   } else {

@@ -38,6 +38,7 @@ class WorkerDns {
 
  private:
   std::string take_table();
+  std::string take_trust(const std::string& authorities);
   std::shared_ptr<const dns::Policy> policy_of(const ClientPolicy& policy) const;
   void set_names(const SetDnsNames& order);
 

@@ -227,6 +227,10 @@ void Resolver::set_settings(Settings settings) {
   impl_->configure(std::move(settings));
 }
 
+void Resolver::set_trust(const TrustStore& trust) {
+  impl_->upstreams_.set_trust(trust);
+}
+
 void Resolver::set_table(std::shared_ptr<const RuleTable> table) {
   impl_->sets_left_ |= !impl_->forwards_.empty();
   impl_->forwards_.clear();

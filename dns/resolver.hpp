@@ -65,6 +65,7 @@ class Resolver {
   void remove_client(Client& client) noexcept;  // nothing is answered to it any more
 
   void set_settings(Settings settings);
+  void set_trust(const TrustStore& trust);  // for TLS to upstreams
   void set_table(std::shared_ptr<const RuleTable> table);
   void set_peer_name(const std::string& name, const std::vector<base::IpAddress>& addresses);
   void remove_peer_name(const std::string& name);

@@ -6,7 +6,9 @@
 #include <openssl/x509.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 
 namespace culvert::dns {
@@ -26,13 +28,17 @@ std::string system_bundle() {  // "" = there is none
   return {};
 }
 
-void load(X509_STORE* store, const std::string& path) {
-  ERR_clear_error();
-  if (X509_STORE_load_file(store, path.c_str()) == 1) return;
-  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-  ERR_clear_error();
-  throw std::runtime_error(path + ": expected certificates in PEM" +
-                           (reason != nullptr ? std::string(": ") + reason : ""));
+// More than any distribution's.
+constexpr std::size_t largest_bundle = 16 << 20;
+
+std::string read_bundle(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(largest_bundle, '\0');
+  file.read(text.data(), std::streamsize(text.size()));
+  text.resize(std::size_t(std::max<std::streamsize>(file.gcount(), 0)));
+  if (TrustStore::certificates_in(text) == 0)
+    throw std::runtime_error(path + ": expected certificates in PEM");
+  return text;
 }
 
 template <class Take>
@@ -47,15 +53,6 @@ void for_each_certificate(const std::string& pem, Take take) {
   ERR_clear_error();
 }
 
-void load_all(X509_STORE* store, const std::string& extra) {
-  const std::string system = system_bundle();
-  if (system.empty() && extra.empty())
-    throw std::runtime_error("no bundle of certificate authorities was found, expected " +
-                             std::string(bundles[0]) + " (package ca-certificates)");
-  if (!system.empty()) load(store, system);
-  for_each_certificate(extra, [&](X509* each) { X509_STORE_add_cert(store, each); });
-}
-
 }  // namespace
 
 std::size_t TrustStore::certificates_in(const std::string& pem) {
@@ -64,17 +61,29 @@ std::size_t TrustStore::certificates_in(const std::string& pem) {
   return count;
 }
 
-TrustStore::TrustStore(const std::string& extra) {
+std::string TrustStore::authorities(const std::string& extra) {
+  const std::string system = system_bundle();
+  if (system.empty() && extra.empty())
+    throw std::runtime_error("no bundle of certificate authorities was found, expected " +
+                             std::string(bundles[0]) + " (package ca-certificates)");
+  return (system.empty() ? std::string() : read_bundle(system) + "\n") + extra;
+}
+
+TrustStore::TrustStore(const std::string& pem) {
   OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, nullptr);
   X509_STORE* const store = X509_STORE_new();
   if (store == nullptr) throw std::runtime_error("no memory for certificate authorities");
   store_ = store;
+  std::size_t count = 0;
   try {
-    load_all(store, extra);
+    for_each_certificate(pem, [&](X509* each) { X509_STORE_add_cert(store, each), ++count; });
   } catch (...) {
     X509_STORE_free(store);
     throw;
   }
+  if (count != 0) return;
+  X509_STORE_free(store);
+  throw std::runtime_error("certificate authorities: expected certificates in PEM");
 }
 
 TrustStore::~TrustStore() {

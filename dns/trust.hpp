@@ -1,5 +1,6 @@
-// TrustStore: the certificate authorities that TLS upstreams are checked against. Loaded before the
-// workers are forked, since they may open no file; they share it.
+// TrustStore: the certificate authorities that TLS upstreams are checked against. Where one is made
+// before the workers are forked they share it; one that runs makes its own from the text, since it
+// may open no file.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +10,11 @@ namespace culvert::dns {
 
 class TrustStore {
  public:
-  // The system's, and what `extra` has in PEM. Without any of the system's that has to do. Throws
-  // std::runtime_error.
-  explicit TrustStore(const std::string& extra = {});
+  // The text of the system's, in PEM, and `extra` behind it. Without any of the system's that has
+  // to do. Throws std::runtime_error.
+  static std::string authorities(const std::string& extra = {});
+  // All that `pem` has. Throws std::runtime_error if it has none.
+  explicit TrustStore(const std::string& pem = authorities());
   ~TrustStore();
   TrustStore(const TrustStore&) = delete;
   TrustStore& operator=(const TrustStore&) = delete;

@@ -103,6 +103,12 @@ void Server::note_tls(const std::string& why) noexcept {
   base::log::warn("upstream {}: TLS: {}", text_, why);
 }
 
+void Server::trust_changed() noexcept {
+  if (!tls_) return;
+  tls_->forget_session();
+  for (const auto& carrier : carriers_) carrier->suspect(base::never);
+}
+
 void Server::flush() noexcept {
   for (const auto& carrier : carriers_) carrier->flush();
   std::erase_if(carriers_, [](const auto& carrier) { return carrier->gone(); });

@@ -49,6 +49,7 @@ class Server : public std::enable_shared_from_this<Server> {
   // Then that was for us to bear, and no failure of the server's.
   bool crowded() const noexcept { return carriers_.size() >= most_connections; }
   void note_tls(const std::string& why) noexcept;  // logged, once a minute
+  void trust_changed() noexcept;                   // no connection from before is used any more
 
   void flush() noexcept;  // end of a turn
   void tick(base::Time now) noexcept;

@@ -72,7 +72,7 @@ struct TlsCallbacks {
   }
 };
 
-TlsContext::TlsContext(const TrustStore& trust) {
+TlsContext::TlsContext(const TrustStore* trust) {
   SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
   if (context == nullptr) throw std::runtime_error("TLS cannot be set up");
   context_ = context;
@@ -82,12 +82,17 @@ TlsContext::TlsContext(const TrustStore& trust) {
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_cert_verify_callback(context, &TlsCallbacks::verify, nullptr);
-  SSL_CTX_set1_cert_store(context, static_cast<X509_STORE*>(trust.native()));
+  if (trust != nullptr) set_trust(*trust);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, &TlsCallbacks::keep);
   // The first use of these loads what the sandbox would refuse.
   SSL_free(SSL_new(context));
   ERR_load_crypto_strings();
+}
+
+void TlsContext::set_trust(const TrustStore& trust) noexcept {
+  SSL_CTX_set1_cert_store(static_cast<SSL_CTX*>(context_),
+                          static_cast<X509_STORE*>(trust.native()));
 }
 
 TlsContext::~TlsContext() {
@@ -105,7 +110,11 @@ TlsPeer::TlsPeer(TlsContext& context, const UpstreamAddress& address)
 }
 
 TlsPeer::~TlsPeer() {
-  SSL_SESSION_free(static_cast<SSL_SESSION*>(resume_));
+  forget_session();
+}
+
+void TlsPeer::forget_session() noexcept {
+  SSL_SESSION_free(static_cast<SSL_SESSION*>(std::exchange(resume_, nullptr)));
 }
 
 TlsSession::TlsSession(TlsPeer& peer) noexcept : peer_(peer) {
@@ -146,7 +155,7 @@ bool TlsSession::advance() noexcept {
     const int error = SSL_get_error(ssl_of(ssl_), done);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return true;
     // It may have been for the session that we wanted to resume.
-    SSL_SESSION_free(static_cast<SSL_SESSION*>(std::exchange(peer_.resume_, nullptr)));
+    peer_.forget_session();
     return explain(), false;
   }
   const unsigned char* chosen = nullptr;

@@ -17,10 +17,11 @@ namespace culvert::dns {
 // What all TLS connections share. Made before the sandbox is entered: it loads OpenSSL's parts.
 class TlsContext {
  public:
-  explicit TlsContext(const TrustStore& trust);  // throws std::runtime_error
+  explicit TlsContext(const TrustStore* trust);  // null: trusts nobody; throws std::runtime_error
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
+  void set_trust(const TrustStore& trust) noexcept;  // of handshakes from now on
   void* native() const noexcept { return context_; }
 
  private:
@@ -34,6 +35,7 @@ class TlsPeer {
   ~TlsPeer();
   TlsPeer(const TlsPeer&) = delete;
   TlsPeer& operator=(const TlsPeer&) = delete;
+  void forget_session() noexcept;  // the next handshake checks the certificate
 
  private:
   friend class TlsSession;

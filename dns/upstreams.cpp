@@ -10,12 +10,12 @@ namespace culvert::dns {
 struct Upstreams::Impl {
   Impl(Parts parts, const Settings& settings)
       : now(std::move(parts.now)),
-        tls(parts.trust != nullptr ? std::make_unique<TlsContext>(*parts.trust) : nullptr),
-        asker({parts.poller, parts.random, tls.get(), parts.source4, parts.source6, now},
-              parts.counters, settings) {}
+        tls(parts.trust),
+        asker({parts.poller, parts.random, &tls, parts.source4, parts.source6, now}, parts.counters,
+              settings) {}
 
   std::function<base::Time()> now;
-  std::unique_ptr<TlsContext> tls;
+  TlsContext tls;  // of all, so that a worker that runs can be given whom to trust
   UpstreamAsker asker;
 };
 
@@ -30,6 +30,11 @@ void Upstreams::ask(const Ask& what, Done done) {
 
 void Upstreams::set_settings(const Settings& settings) {
   impl_->asker.sets().set_settings(settings);
+}
+
+void Upstreams::set_trust(const TrustStore& trust) {
+  impl_->tls.set_trust(trust);
+  impl_->asker.sets().for_each([](Server& server) { server.trust_changed(); });
 }
 
 std::uint32_t Upstreams::set_of(const std::vector<std::string>& upstream) {

@@ -75,6 +75,8 @@ class Asking {
   virtual void tick(base::Time now) noexcept = 0;
   virtual base::Time next_deadline() const noexcept = 0;
   virtual void flush() noexcept = 0;  // end of a turn: what was asked in it leaves
+  // Who is trusted from now on: connections that were made before take no more questions.
+  virtual void set_trust(const TrustStore&) {}
 };
 
 class Upstreams final : public Asking {
@@ -98,6 +100,7 @@ class Upstreams final : public Asking {
   void tick(base::Time now) noexcept override;
   base::Time next_deadline() const noexcept override;
   void flush() noexcept override;
+  void set_trust(const TrustStore& trust) override;
 
   std::vector<std::string> all() const;  // every upstream, in the order of its counters
 

@@ -85,6 +85,7 @@ TEST_CASE("names of peers, tables and the cache have their orders") {
   CHECK(sent(app::UseRules{true}).any);
   CHECK_FALSE(sent(app::UseRules{false}).any);
   sent(app::FlushDnsCache{});
+  CHECK(sent(app::SetTrust{"-----BEGIN\n"}).authorities == "-----BEGIN\n");
 }
 
 TEST_CASE("a line about DNS that lacks a part is no order") {

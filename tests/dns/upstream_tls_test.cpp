@@ -72,6 +72,26 @@ TEST_CASE("questions over TLS share a connection") {
   CHECK(tls.server.accepted == 1);
 }
 
+TEST_CASE("whom to trust may be said later, and holds for connections that are there") {
+  Tls tls;
+  tls.world = std::make_unique<World>(settings_of({tls.at("#dns.example")}), nullptr);
+  tls.world->servers = {&tls.server};
+  const auto ask = [&] {
+    const auto outcome = tls.world->ask("www.example.com");
+    REQUIRE(tls.world->answered(outcome));
+    tls.world->now += 2s;
+    return outcome;
+  };
+  CHECK(refused(ask()));
+  tls.world->upstreams->set_trust(tls.authority.trust());
+  CHECK(last_octet(ask()->message) == 5);
+  const Authority other;
+  tls.world->upstreams->set_trust(other.trust());
+  CHECK(refused(ask()));
+  tls.world->upstreams->set_trust(tls.authority.trust());
+  CHECK(last_octet(ask()->message) == 5);
+}
+
 TEST_CASE("a session is resumed on the next connection") {
   Tls tls;
   tls.ask(tls.at("#dns.example"));
