@@ -236,6 +236,9 @@ bool AnswerCleaner::wants(const Record& record) const noexcept {
   if (record.type == type::soa || record.type == type::ns)
     return out_.negative && !refers_up && now_.name.is_within(record.owner);
   if (!ask_.dnssec_ok || !is_dnssec(record.type)) return false;
+  // What signs a delegation proves nothing of the answer.
+  if (record.type == type::rrsig && covered(record.rdata) == type::ns && !out_.negative)
+    return false;
   const auto end = zones_.begin() + std::ptrdiff_t(zone_count_);
   return std::any_of(zones_.begin(), end,
                      [&](const Name& zone) { return record.owner.is_within(zone); });

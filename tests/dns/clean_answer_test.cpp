@@ -151,6 +151,7 @@ TEST_CASE("DNSSEC records are kept for who asked with DO, of zones that signed t
       .rrsig(0, "www.example.com", type::txt, "example.com")
       .add(1, "a.example.com", type::nsec, 300, wire("z.example.com") + octets({0, 1, 64}))
       .rrsig(1, "a.example.com", type::nsec, "example.com")
+      .rrsig(1, "example.com", type::ns, "example.com")
       .add(1, "a.evil.example", type::nsec, 300, wire("z.evil.example") + octets({0, 1, 64}));
   CHECK(Cleaned(positive, "www.example.com", type::a, true).records ==
         Texts{"answer www.example.com 300 A 192.0.2.1", "answer www.example.com 300 RRSIG A",

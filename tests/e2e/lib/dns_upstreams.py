@@ -113,7 +113,7 @@ class Program:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def nsd(world, address):
+def nsd(world, address, origin=".", zone=ZONE, probe="www.example.org"):
     config = f"""\
 server:
   ip-address: {address}@53
@@ -130,11 +130,11 @@ server:
 remote-control:
   control-enable: no
 zone:
-  name: "."
+  name: "{origin}"
   zonefile: "zone"
 """
-    return Program(world, ["nsd", "-d", "-c", "FOLDER/nsd.conf"], {"nsd.conf": config, "zone": ZONE},
-                   world.origin, (address, "www.example.org"))
+    return Program(world, ["nsd", "-d", "-c", "FOLDER/nsd.conf"], {"nsd.conf": config, "zone": zone},
+                   world.origin, (address, probe))
 
 
 def unbound(world, address, authority, certificate):
