@@ -32,7 +32,7 @@ void Resolver::Impl::ask(ClientState& client, const Asker& asker, base::Bytes me
   const QueryFault fault = read_query(message, query);
   const bool tcp = asker.key.protocol == base::Protocol::tcp;
   (tcp ? parts_.counters.queries_tcp : parts_.counters.queries_udp).add();
-  client.counters.dns_queries.add();
+  if (client.config.policy->log != LogPrivacy::off) client.counters.dns_queries.add();
   if (fault != QueryFault::none) {
     parts_.counters.malformed.add();
     const base::Bytes answer = write_fault(out(), query, fault);

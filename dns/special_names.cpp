@@ -8,6 +8,7 @@ constexpr std::string_view zones[] = {
     "localhost", "invalid", "test",
     "local",      // RFC 6762: multicast DNS
     "onion",      // RFC 7686
+    "alt",        // RFC 9476: names of other systems than DNS
     "home.arpa",  // RFC 8375
     "ipv4only.arpa", "170.0.0.192.in-addr.arpa", "171.0.0.192.in-addr.arpa",  // RFC 8880
     // RFC 6303 section 4: what has no reverse name in the public tree.

@@ -221,12 +221,13 @@ TEST_CASE("what is written down of a question is what the policy allows") {
     std::string hows;
     for (const dns::QueryRecord& record : records_of(bed))
       hows += std::string(dns::to_string(record.how)) + " ";
-    return hows + std::to_string(bed.counters->blocked.get());
+    return hows + std::to_string(bed.counters->blocked.get()) + " of " +
+           std::to_string(bed.peers[0].dns_queries.get());
   };
-  CHECK(written(dns::LogPrivacy::off) == "0");
-  CHECK(written(dns::LogPrivacy::counts) == "1");
-  CHECK(written(dns::LogPrivacy::blocked) == "blocked 1");
-  CHECK(written(dns::LogPrivacy::full) == "forwarded cached blocked 1");
+  CHECK(written(dns::LogPrivacy::off) == "0 of 0");
+  CHECK(written(dns::LogPrivacy::counts) == "1 of 3");
+  CHECK(written(dns::LogPrivacy::blocked) == "blocked 1 of 3");
+  CHECK(written(dns::LogPrivacy::full) == "forwarded cached blocked 1 of 3");
 }
 
 TEST_CASE("a record says who asked what, how it was answered and with which address") {
