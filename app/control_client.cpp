@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -35,7 +38,11 @@ void add_control_options(CLI::App& command, ControlOptions& options) {
 
 std::string control_socket(const ControlOptions& options) {
   if (!options.control.empty()) return options.control;
-  if (!options.config.empty()) return control_socket_of(options.config);
+  if (!options.config.empty()) {
+    if (::access(options.config.c_str(), F_OK) != 0)
+      throw CommandError(fmt::format("{}: {}", options.config, std::strerror(errno)), exit_failed);
+    return control_socket_of(options.config);
+  }
   std::vector<std::string> candidates;
   try {
     candidates.push_back(control_socket_of(default_config_path()));

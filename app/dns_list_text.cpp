@@ -104,6 +104,11 @@ std::string dns_update_text(const json& updated) {
 
 std::string dns_explain_text(const json& explained) {
   std::string text = text_of(explained, "why") + "\n";
+  // Nobody is asked for an explanation, so what the answer would lead to is not known.
+  if (text_of(explained, "verdict") == "pass" && text_of(explained, "reason") == "none")
+    text +=
+        "  (its answer is looked at too: aliases and addresses; `culvert dns log` has what came of "
+        "it)\n";
   for (const json& heard : member(explained, "heard"))
     text += fmt::format("  {} {}: {} says {}\n", is_true(heard, "decides") ? "*" : " ",
                         text_of(heard, "list"), text_of(heard, "domain"), text_of(heard, "says"));

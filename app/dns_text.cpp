@@ -19,11 +19,13 @@ std::string outcome_of(const json& query) {
   const std::string how = text_of(query, "how"), list = text_of(query, "list");
   const std::string reason = text_of(query, "reason"), upstream = text_of(query, "upstream");
   std::string text = how;
+  // A question that was answered as ever may have been let through by an exception.
+  const bool filtered = how == "blocked" || how == "rewritten";
   if (!list.empty())
-    text += " by list " + list;
+    text += (filtered ? " by list " : ", let through by list ") + list;
   else if (!reason.empty() && reason != "none")
     text += " (" + reason + ")";
-  if (member(query, "by_chain") == json(true)) text += " because of an alias";
+  if (member(query, "by_chain") == json(true)) text += " because of what the answer held";
   if (!upstream.empty()) text += " by " + upstream;
   const json& took = member(query, "milliseconds");
   if (how == "forwarded" && took.is_number())
@@ -114,9 +116,10 @@ std::string dns_stats_text(const json& stats) {
 
 std::string pause_text(const json& paused, const std::string& whose) {
   const std::uint64_t seconds = number_of(paused, "seconds"), peers = number_of(paused, "peers");
-  if (seconds == 0) return fmt::format("{}: filtered again ({} peers)\n", whose, peers);
-  return fmt::format("{}: not filtered for {} ({} peers)\n", whose,
-                     human::short_span(std::chrono::seconds(seconds)), peers);
+  const char* const noun = peers == 1 ? "peer" : "peers";
+  if (seconds == 0) return fmt::format("{}: filtered again ({} {})\n", whose, peers, noun);
+  return fmt::format("{}: not filtered for {} ({} {})\n", whose,
+                     human::short_span(std::chrono::seconds(seconds)), peers, noun);
 }
 
 }  // namespace culvert::app

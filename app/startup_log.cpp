@@ -43,6 +43,18 @@ void log_doors(const Config& config) {
             or_none(config.state_dir));
 }
 
+void log_dns(const dns::Settings& dns) {
+  std::string asked;
+  for (const std::string& each : dns.upstream.empty() ? dns.system : dns.upstream)
+    asked += (asked.empty() ? "" : ", ") + each;
+  if (asked.empty())
+    return log::warn(
+        "no name can be looked up: dns.upstream is empty, and /etc/resolv.conf names "
+        "no resolver");
+  log::info("questions to port 53 {} are answered here, by {}",
+            dns.intercept ? "of any address" : "of the tunnel addresses", asked);
+}
+
 void log_flow_cap(const StartupFacts& facts) {
   const proxy::Limits& limits = facts.config.limits;
   const std::size_t by_files = facts.file_limit > limits.reserved_descriptors
@@ -71,6 +83,7 @@ void log_startup(const StartupFacts& facts) {
   if (std::string why; !proxy::Proxy::echo_available(&why))
     log::warn("clients cannot ping the outside: {}", why);
   log_flow_cap(facts);
+  log_dns(config.dns);
   log_doors(config);
   log::info("sandbox of workers: {}", facts.ready.sandbox);
 }

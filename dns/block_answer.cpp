@@ -30,7 +30,7 @@ Why why_of(Reason reason) noexcept {
     case Reason::schedule:
       return {ede::filtered, "the schedule of the client's policy"};
     case Reason::canary:
-      return {ede::filtered, "the names of this network are filtered here"};
+      return {ede::filtered, "clients are to use the DNS of this network"};
     case Reason::encrypted_resolver:
       return {ede::filtered, "another encrypted resolver"};
     case Reason::safe_search:

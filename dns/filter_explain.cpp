@@ -87,7 +87,7 @@ std::string_view policy_text(Reason reason) noexcept {
     case Reason::schedule:
       return "is blocked by a schedule that holds now";
     case Reason::canary:
-      return "tells browsers and systems that names are filtered here";
+      return "tells browsers and systems to use the DNS of this network";
     case Reason::encrypted_resolver:
       return "belongs to a resolver that would lead around the filter";
     case Reason::safe_search:
