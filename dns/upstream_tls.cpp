@@ -9,6 +9,7 @@
 #include <array>
 #include <climits>
 #include <cstring>
+#include <ctime>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -85,7 +86,9 @@ TlsContext::TlsContext(const TrustStore* trust) {
   if (trust != nullptr) set_trust(*trust);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, &TlsCallbacks::keep);
-  // The first use of these loads what the sandbox would refuse.
+  // The first use of these loads what the sandbox would refuse. Dates of certificates are compared
+  // by way of gmtime(), which reads the time zone's file once.
+  ::tzset();
   SSL_free(SSL_new(context));
   ERR_load_crypto_strings();
 }

@@ -38,6 +38,17 @@ def test_an_upstream_over_tls_may_come_while_flows_go_on(setting):
         each.close()
 
 
+def test_a_start_with_an_upstream_over_tls_needs_no_worker_twice(setting):
+    """What the first handshake needs is there before the sandbox is."""
+    setting.configure(upstream=f'["tls://{ORIGIN4}#{RESOLVER}"]', dns=f'ca_file = "{setting.folder / "authority.pem"}"')
+    setting.server.terminate()
+    setting.server.start()
+    workers = setting.server.workers()
+    for who in ("laptop", "phone"):
+        assert setting.a(who, "www.example.org", seconds=30) == ["192.0.2.80"]
+    assert setting.server.workers() == workers
+
+
 def test_a_peer_of_the_api_names_lists_that_are_there(setting):
     setting.configure(lists=[("ads", "ads.example.org\n", "")])
     definition = {"name": "tablet", "public_key": wireguard.Key().public, "allowed_ips": ["10.8.0.9/32"]}
