@@ -82,12 +82,14 @@ void read_query_log(Node* node, Config& config, Findings& findings) {
 void read_route(Node& node, Config& config, Findings& findings) {
   TableReader table(&node, "dns.route", findings);
   dns::Route route;
-  if (!table.has("domain"))
-    findings.error(node.place, "dns.route.domain is missing, expected a domain");
-  else if (table.string("domain", route.domain) && route.domain != "." &&
-           !(dns::looks_like_domain(route.domain) && dns::Name::parse(route.domain)))
+  if (!table.string("domain", route.domain)) {
+    if (!table.has("domain"))
+      findings.error(node.place, "dns.route.domain is missing, expected a domain");
+  } else if (route.domain != "." &&
+             !(dns::looks_like_domain(route.domain) && dns::Name::parse(route.domain))) {
     table.wrong("domain", *table.take("domain"),
                 "a domain, such as \"corp.example\", or \".\" for all others");
+  }
   read_upstreams(table, "upstream", route.upstream);
   if (!table.has("upstream"))
     findings.error(node.place, "dns.route.upstream is missing, expected resolvers");

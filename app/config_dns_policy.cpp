@@ -84,13 +84,15 @@ void read_texts(TableReader& table, const std::string& key, std::vector<std::str
 void read_schedule(Node& node, const std::string& name, dns::Policy& policy, Findings& findings) {
   TableReader table(&node, name, findings);
   dns::Schedule schedule;
-  if (!table.has("hours"))
-    findings.error(node.place, fmt::format("{}.hours is missing, expected hours such as "
-                                           "\"mon-fri 21:00-07:00\"",
-                                           name));
-  else if (table.string("hours", schedule.hours) && !control::Hours::parse(schedule.hours))
+  if (!table.string("hours", schedule.hours)) {
+    if (!table.has("hours"))
+      findings.error(node.place, fmt::format("{}.hours is missing, expected hours such as "
+                                             "\"mon-fri 21:00-07:00\"",
+                                             name));
+  } else if (!control::Hours::parse(schedule.hours)) {
     table.wrong("hours", *table.take("hours"),
                 "hours such as \"mon-fri 21:00-07:00, sat 23:00-09:00\"");
+  }
   read_texts(table, "lists", schedule.lists);
   read_names(table, "block", schedule.block);
   table.boolean("everything", schedule.everything);
