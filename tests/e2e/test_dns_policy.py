@@ -1,5 +1,5 @@
-"""What a user of the filter sees: lists of every format, policies of two clients, what an answer may hold,
-and how a blocked client is answered. Upstream is unbound before nsd (lib/dns_upstreams.py has the names).
+"""What a user of the filter sees: lists of every format, policies of two clients, names of its own and ways
+around. Upstream is unbound before nsd (lib/dns_upstreams.py has the names).
 
      phone (its policy is the test's)  ==tunnel== \\
                                                     server --- hop --- origin (unbound, nsd)
@@ -7,10 +7,8 @@ and how a blocked client is answered. Upstream is unbound before nsd (lib/dns_up
 """
 
 import socket
-import time
 
 import dns.flags
-import dns.rdatatype
 import dns.reversename
 import pytest
 
@@ -24,15 +22,8 @@ PASSED = ["192.0.2.1"]  # what the zone has for every name below example.org
 
 
 @pytest.fixture(scope="module")
-def shared(world, module_servers):
+def setting(world, module_servers):
     return dns_setting.make(world, module_servers)
-
-
-@pytest.fixture
-def setting(shared):
-    """As it was at the start: nothing paused, nothing filtered."""
-    yield shared
-    shared.server.command("dns", "pause", "0")
 
 
 # --- lists ---
@@ -276,135 +267,6 @@ def test_a_peer_overrides_its_group_and_a_group_the_rest(setting):
                       phone='group = "kids"\ndns_lists = ["two"]', dns='lists = ["rest"]', lists=lists)
     assert setting.a("phone", "one.example.org") == PASSED
     assert rcode(setting.ask("phone", "two.example.org")) == "NXDOMAIN"
-
-
-MODES = {'"null"': (NULL, ["::"], "NOERROR"), '"nxdomain"': ([], [], "NXDOMAIN"), '"nodata"': ([], [], "NOERROR"),
-         '"refused"': ([], [], "REFUSED"), '["192.0.2.9", "2001:db8::9"]': (["192.0.2.9"], ["2001:db8::9"], "NOERROR")}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_how_a_blocked_client_is_answered(setting, mode):
-    setting.configure(phone=f'dns_block = ["blocked.example.org"]\ndns_answer = {mode}\ndns_answer_ttl = "7s"')
-    v4, v6, code = MODES[mode]
-    for kind, expected in (("A", v4), ("AAAA", v6), ("MX", []), ("HTTPS", [])):
-        told = setting.ask("phone", "x.blocked.example.org", kind)
-        assert (values(told), rcode(told)) == (expected, code), told.to_text()
-        assert codes(told) == [17]
-        if expected:
-            assert told.answer[0].ttl == 7
-        elif code != "REFUSED":
-            assert told.authority[0].rdtype == dns.rdatatype.SOA and told.authority[0].ttl == 7
-    plain = setting.ask("phone", "blocked.example.org", edns=False)
-    assert plain.edns == -1 and rcode(plain) == code
-
-
-def test_a_dropped_question_is_not_answered(setting):
-    setting.configure(phone='dns_block = ["blocked.example.org"]\ndns_answer = "drop"')
-    assert setting.silent("phone", "blocked.example.org")
-    assert setting.a("phone", "www.example.org") == ["192.0.2.80"]
-
-
-# --- what an answer may hold ---
-
-def test_service_records_are_looked_into(setting):
-    setting.configure(phone='dns_block = ["tracker.example.net"]')
-    assert values(setting.ask("laptop", "svcalias.example.org", "HTTPS")) == ["0 tracker.example.net."]
-    told = setting.ask("phone", "svcalias.example.org", "HTTPS")
-    assert is_nodata(told) and codes(told) == [17]
-    assert "ech=" in values(setting.ask("phone", "svc.example.org", "HTTPS"))[0]
-
-
-def test_encrypted_client_hello_is_taken_out_or_the_records_dropped(setting):
-    setting.configure(phone='dns_ech = "strip"')
-    assert "ech=" in setting.a("laptop", "svc.example.org", "HTTPS")[0]
-    told = setting.a("phone", "svc.example.org", "HTTPS")
-    assert told == ['1 . alpn="h2,h3" ipv4hint="192.0.2.80" ipv6hint="2001:db8:80::1"']
-    setting.configure(phone='dns_ech = "drop"')
-    assert is_nodata(setting.ask("phone", "svc.example.org", "HTTPS"))
-    assert setting.a("phone", "svc.example.org") == [] and setting.a("phone", "www.example.org") == ["192.0.2.80"]
-
-
-def test_no_ipv6_where_it_is_not_wanted(setting):
-    setting.configure(phone="dns_filter_aaaa = true")
-    assert is_nodata(setting.ask("phone", "www.example.org", "AAAA"))
-    assert "ipv6hint" not in setting.a("phone", "svc.example.org", "HTTPS")[0]
-    assert setting.a("laptop", "www.example.org", "AAAA") == ["2001:db8:80::1"]
-
-
-def test_public_names_have_no_private_addresses(setting):
-    setting.configure(laptop="dns_rebinding_protection = false")
-    assert setting.a("laptop", "home.example.org") == ["192.168.1.10"]
-    for name, kind, none in (("home", "A", NULL), ("home", "AAAA", ["::"]), ("mixed", "A", NULL)):
-        told = setting.ask("phone", f"{name}.example.org", kind)
-        assert values(told) == none and codes(told) == [15], told.to_text()
-
-
-# --- safe search, schedules, pauses ---
-
-def test_safe_search(setting):
-    setting.configure(phone="dns_safe_search = true")
-    told = setting.ask("phone", "www.google.com")
-    assert values(told) == ["192.0.2.201"] and values(told, "CNAME") == ["forcesafesearch.google.com."]
-    assert setting.a("phone", "www.google.com", "AAAA") == ["2001:db8:201::1"]
-    assert setting.a("phone", "www.youtube.com") == ["192.0.2.203"]
-    assert setting.a("laptop", "www.google.com") == ["192.0.2.200"]
-    assert setting.explain("www.google.com")["reason"] == "safe_search"
-
-
-DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-
-
-def test_schedules_hold_in_their_hours(setting):
-    today = int(time.strftime("%w", time.gmtime()))
-    around = f"{DAYS[today - 1]}, {DAYS[today]}, {DAYS[(today + 1) % 7]}"  # midnight may come
-    later = f"{DAYS[(today + 3) % 7]}"
-    schedule = '[[peer.dns_schedule]]\nhours = "{}"\n{}\n'
-    lists = [("games", "games.example.org\n", "")]
-    setting.configure(lists=lists, phone=schedule.format(around, 'lists = ["games"]\nblock = ["video.example.org"]')
-                      + schedule.format(later, "everything = true"))
-    setting.wait_for(lambda: setting.a("phone", "games.example.org") == NULL)
-    assert codes(setting.ask("phone", "x.video.example.org")) == [17]
-    assert setting.a("phone", "www.example.org") == ["192.0.2.80"]
-    assert setting.a("laptop", "video.example.org") == PASSED
-    setting.configure(lists=lists, phone=schedule.format(later, 'lists = ["games"]\nblock = ["video.example.org"]')
-                      + schedule.format(around, "everything = true"))
-    setting.wait_for(lambda: setting.a("phone", "www.example.org") == NULL)
-    assert setting.explain("www.example.org")["reason"] == "schedule"
-    assert setting.a("phone", "laptop.culvert.internal") == ["10.8.0.2"]
-    setting.configure(lists=lists, phone=schedule.format(later, 'lists = ["games"]\neverything = true'))
-    setting.wait_for(lambda: setting.a("phone", "www.example.org") == ["192.0.2.80"])
-    assert setting.a("phone", "games.example.org") == PASSED
-
-
-def test_a_pause_and_its_end(setting):
-    setting.configure(phone='dns_block = ["blocked.example.org"]', laptop='dns_block = ["blocked.example.org"]')
-    assert setting.a("phone", "blocked.example.org") == NULL
-    assert "not filtered for 10m" in setting.server.command("dns", "pause", "10m", "--peer", "phone").stdout
-    assert setting.a("phone", "blocked.example.org") == PASSED
-    assert "paused" in setting.explain("blocked.example.org")["why"]
-    assert setting.a("laptop", "blocked.example.org") == NULL
-    setting.server.command("dns", "pause", "0", "--peer", "phone")
-    assert setting.a("phone", "blocked.example.org") == NULL
-    setting.server.command("dns", "pause", "2s")
-    assert setting.a("laptop", "blocked.example.org") == PASSED
-    setting.wait_for(lambda: setting.a("laptop", "blocked.example.org") == NULL)
-    wrong = setting.server.command("dns", "pause", "soon", check=False)
-    assert wrong.returncode == 2 and "expected a duration" in wrong.stderr
-
-
-def test_a_group_is_paused_and_has_schedules(setting):
-    group = '[group.kids]\ndns_block = ["blocked.example.org"]\n[[group.kids.dns_schedule]]\nhours = "sun-sat"\n' \
-            'block = ["always.example.org"]\n'
-    setting.configure(top=group, phone='group = "kids"', laptop='dns_block = ["blocked.example.org"]')
-    setting.wait_for(lambda: setting.a("phone", "always.example.org") == NULL)
-    assert setting.a("phone", "blocked.example.org") == NULL
-    setting.server.command("dns", "pause", "10m", "--group", "kids")
-    assert setting.a("phone", "blocked.example.org") == setting.a("phone", "always.example.org") == PASSED
-    assert setting.a("laptop", "blocked.example.org") == NULL
-    assert "kids" in setting.server.command("dns", "pause", "0", "--group", "kids").stdout
-    assert setting.a("phone", "blocked.example.org") == setting.a("phone", "always.example.org") == NULL
-    unknown = setting.server.command("dns", "pause", "1m", "--group", "nobody", check=False)
-    assert unknown.returncode == 1 and "nobody" in unknown.stderr
 
 
 # --- names of its own, and ways around ---
