@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <system_error>
 
@@ -57,6 +58,10 @@ void EventLoop::wait(Reader& reader) {
   });
 }
 
+void EventLoop::do_not_sleep() {
+  boost::asio::post(io_, [] {});
+}
+
 void EventLoop::wait_timer() {
   timer_.async_wait(descriptor_base::wait_read, [this](error_code error) {
     if (error) return;
@@ -88,7 +93,7 @@ void EventLoop::run(const std::function<base::Time()>& end_turn, base::WorkerCou
     now_is_known_ = false;
     io_.run_one();
     for (int i = 1; i < max_handlers_a_turn && !stopping_; ++i)
-      if (io_.poll_one() == 0) break;
+      if (turn_is_long() || io_.poll_one() == 0) break;
   }
 }
 

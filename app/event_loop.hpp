@@ -1,6 +1,6 @@
-// EventLoop: a worker's one thread. A turn waits until something is ready, runs a bounded number of
-// handlers, and ends with one call that flushes what they gathered; so a flood on one socket delays
-// the others by one batch, and everything a turn made leaves in one system call.
+// EventLoop: a worker's one thread. A turn waits until something is ready, runs handlers for a
+// bounded time, and ends with one call that flushes what they gathered; so a flood on one socket
+// delays the others by little, and everything a turn made leaves in one system call.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -26,11 +26,18 @@ class EventLoop {
   base::Time now() noexcept;
 
   // Calls `handler` in every turn in which `fd` (not owned) has something to read. The handler
-  // reads a bounded amount; the rest is for the next turn.
+  // reads a bounded amount; the rest is for later.
   void on_readable(int fd, std::function<void()> handler);
 
   // An idle loop turns this often, so that who watches WorkerCounters::last_turn sees that it could.
   static constexpr base::Duration beat = std::chrono::seconds(2);
+
+  // Whether the turn has lasted so long that what is left is better done in the next one: who asked
+  // last waits for two turns at the most, and a turn still has dozens of packets to batch.
+  bool turn_is_long() noexcept { return base::BootClock::now() - now() > long_turn; }
+  static constexpr base::Duration long_turn = std::chrono::microseconds(100);
+  // The next turn begins without waiting.
+  void do_not_sleep();
 
   // Until stop(). `end_turn` is called once before the first wait and after every turn; it returns
   // when it wants to be called at the latest. Counts how long turns take and when the last one was.

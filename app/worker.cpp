@@ -33,7 +33,6 @@ namespace {
 
 using Family = base::IpAddress::Family;
 
-constexpr std::size_t datagrams_a_turn = 512;
 constexpr std::size_t letters_a_turn = 128;
 // A packet of a client with a larger MTU than ours still finds room.
 constexpr std::size_t packet_room = 2048;
@@ -113,6 +112,7 @@ class Worker final : wg::Device::Events {
   void on_letter(const Letter& letter, base::MutableBytes body);
   void post(unsigned worker, const Letter& letter) noexcept;
   base::Time end_turn();
+  void take_datagrams() noexcept;
 
   void on_packet(wg::PeerId peer, base::Packet packet) noexcept override;
   void on_session(wg::PeerId peer) noexcept override;
@@ -138,6 +138,7 @@ class Worker final : wg::Device::Events {
   std::shared_ptr<ControlChannel> control_;
   PeerReports::Send report_;
   base::Time next_trim_{};
+  bool datagrams_wait_ = false;  // more than the turn had time for
   std::string sandbox_ = "off (server.sandbox)";
 };
 
@@ -206,9 +207,8 @@ void Worker::listen() {
   for (const auto& group : runtime_.sockets.groups) {
     const int fd = group.sockets[index_].get();
     loop_.on_readable(fd, [this, fd] {
-      udp_.receive(fd, datagrams_a_turn, [this](base::MutableBytes datagram, const wg::Path& from) {
-        device_.receive(datagram, from, loop_.now());
-      });
+      udp_.fetch(fd, [this](base::Bytes datagram) { return device_.sender_of(datagram); });
+      take_datagrams();
     });
   }
   const int inbox = runtime_.inboxes.read_ends[index_].get();
@@ -235,6 +235,8 @@ base::Time Worker::end_turn() {
   if (device_.next_deadline() <= now) device_.tick(now);
   if (proxy_->next_deadline() <= now) proxy_->tick(now);
   if (dns_->resolver().next_deadline() <= now) dns_->resolver().tick(now);
+  if (datagrams_wait_) take_datagrams();
+  if (datagrams_wait_) loop_.do_not_sleep();
   proxy_->flush(now);
   udp_.flush();
   reports_.flush(report_, now);
@@ -246,6 +248,14 @@ base::Time Worker::end_turn() {
   if (more_orders) return now;
   return std::min({device_.next_deadline(), proxy_->next_deadline(),
                    dns_->resolver().next_deadline(), reports_.next_deadline()});
+}
+
+// What has come, and what earlier turns left. Nobody's flood lengthens the turn.
+void Worker::take_datagrams() noexcept {
+  const auto take = [this](base::MutableBytes datagram, const wg::Path& from) {
+    device_.receive(datagram, from, loop_.now());
+  };
+  datagrams_wait_ = udp_.hand_out(take, [this] { return !loop_.turn_is_long(); });
 }
 
 void Worker::on_packet(wg::PeerId peer, base::Packet packet) noexcept {

@@ -10,6 +10,7 @@
 // them, and what they cost is counted with the inner packets.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -41,7 +42,8 @@ class DnsDoor final : public dns::Resolver::Events {
   void ask(ClientState& client, const netstack::UdpDatagram& query) noexcept;
   void accept(ClientState& client, netstack::PendingSyn syn) noexcept;
 
-  // Once per turn, before the stack is flushed: what connections were too much for one turn.
+  // Once per turn, before the stack is flushed: questions on connections, a bounded number, a few
+  // of each connection at a time.
   void serve() noexcept;
   void collect() noexcept;                          // at the end of a turn
   void forget(const ClientState& client) noexcept;  // resets its connections
@@ -53,7 +55,7 @@ class DnsDoor final : public dns::Resolver::Events {
  private:
   friend class DnsStream;
   void leave(DnsStream& stream) noexcept;
-  void serve_again(DnsStream& stream) noexcept;
+  void serve_later(DnsStream& stream) noexcept;
 
   Context& context_;
   dns::Resolver* resolver_ = nullptr;
@@ -64,7 +66,7 @@ class DnsDoor final : public dns::Resolver::Events {
   std::uint64_t last_stream_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<DnsStream>> streams_;
   std::vector<std::unique_ptr<DnsStream>> left_;
-  std::vector<std::uint64_t> unserved_;
+  std::deque<std::uint64_t> line_;  // of connections with questions to be read
   std::size_t unacknowledged_ = 0;  // bytes of answers on all streams
 };
 

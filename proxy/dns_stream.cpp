@@ -12,7 +12,6 @@ namespace {
 constexpr base::Duration idle_time = std::chrono::seconds(10);
 constexpr base::Duration query_time = std::chrono::seconds(5);
 constexpr std::size_t length_size = 2, largest_query = 4096;
-constexpr int queries_a_turn = 64;
 // Of answers that one client has not acknowledged; then its questions wait.
 constexpr std::size_t most_unacknowledged = 64 << 10;
 // Of all clients' together; beyond it who asks for more is hung up on.
@@ -62,7 +61,7 @@ base::Time DnsStream::on_deadline(base::Time now) noexcept {
 void DnsStream::on_data(netstack::Chain data) noexcept {
   if (over_) return;
   unread_.append(std::move(data));
-  read_queries();
+  door_.serve_later(*this);
 }
 
 // What does not come any more is no question; those that came are answered.
@@ -87,10 +86,10 @@ std::size_t DnsStream::fill(base::Bytes piece) {
   return size;
 }
 
-void DnsStream::read_queries() noexcept try {
-  int left = queries_a_turn;
+void DnsStream::read_queries(std::size_t& left) noexcept try {
+  is_in_line_ = false;
   while (!over_ && !unread_.empty() && unacknowledged_ < most_unacknowledged) {
-    if (left == 0) return door_.serve_again(*this);
+    if (left == 0) return door_.serve_later(*this);
     const std::size_t taken = fill(unread_.pieces()[0]);
     unread_.drop_front(taken);
     connection_->consumed(taken);
@@ -180,7 +179,7 @@ void DnsStream::on_sent(std::size_t bytes) noexcept {
     blocks_.pop_front();
   }
   send();
-  if (!unread_.empty()) read_queries();
+  if (!unread_.empty()) door_.serve_later(*this);
 }
 
 // ---- the end

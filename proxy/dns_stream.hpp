@@ -26,8 +26,10 @@ class DnsStream final : public Timed, private netstack::TcpConnection::Events {
   bool start(netstack::PendingSyn syn) noexcept;
   // A message that the client asked for on this connection.
   void answer(base::Bytes message) noexcept;
-  void no_answer() noexcept;     // to one of its questions
-  void read_queries() noexcept;  // those that came, a bounded number
+  void no_answer() noexcept;  // to one of its questions
+  // Those that came, at most `left`, of which it takes what it read. Where there are more it joins
+  // the door's line again.
+  void read_queries(std::size_t& left) noexcept;
   void hang_up() noexcept;
 
   ClientState& client() const noexcept { return client_; }
@@ -36,6 +38,7 @@ class DnsStream final : public Timed, private netstack::TcpConnection::Events {
   base::Time on_deadline(base::Time now) noexcept override;
 
  private:
+  friend class DnsDoor;
   // Bytes that are lent to the connection.
   struct Block {
     std::vector<std::byte> bytes;
@@ -69,6 +72,7 @@ class DnsStream final : public Timed, private netstack::TcpConnection::Events {
   std::size_t unacknowledged_ = 0;
   std::size_t unanswered_ = 0;  // questions
   bool client_fin_ = false, over_ = false;
+  bool is_in_line_ = false;                    // at the door, to be read
   base::Time last_use_, begun_ = base::never;  // of the question that has not wholly come
 };
 

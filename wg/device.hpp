@@ -106,6 +106,10 @@ class Device {
   // (CVE-2021-46873).
   void reset_timestamp(PeerId peer) noexcept;
 
+  // Whose session an outer datagram names, before anything of it is believed: the same number for
+  // all datagrams of one peer, 0 for those that name none.
+  std::uint32_t sender_of(base::Bytes datagram) const noexcept;
+
   // One datagram as it came from the socket; it is scratch space afterwards.
   void receive(base::MutableBytes datagram, const Path& from, base::Time now) noexcept;
 

@@ -34,6 +34,12 @@ struct InnerPacket {
 
 }  // namespace
 
+std::uint32_t Device::sender_of(base::Bytes datagram) const noexcept {
+  if (message_type(datagram) != MessageType::data || datagram.size() < data_overhead) return 0;
+  const auto* entry = impl_->shared.indices.find(read_as<DataHeader>(datagram).receiver);
+  return entry && entry->session ? entry->peer->id().value : 0;
+}
+
 void Device::receive(base::MutableBytes datagram, const Path& from, base::Time now) noexcept {
   impl_->now = now;
   if (const auto drop = impl_->receive(datagram, from, now))

@@ -2,8 +2,11 @@
 
 #include <netinet/udp.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "base/assert.hpp"
 
 namespace culvert::wg {
 namespace {
@@ -42,64 +45,126 @@ Details details_of(msghdr& header) noexcept {
 
 }  // namespace
 
-UdpReceiver::UdpReceiver(base::WorkerCounters& counters)
+std::size_t UdpReceiver::Place::datagrams_left() const noexcept {
+  if (segment == 0) return 1;
+  return (length - at + segment - 1) / segment;
+}
+
+UdpReceiver::UdpReceiver(std::size_t places, base::WorkerCounters& counters)
     : counters_(counters),
-      buffers_(std::make_unique_for_overwrite<std::byte[]>(ring_size * buffer_size)) {
-  for (std::size_t i = 0; i < ring_size; ++i) {
-    places_[i] = {buffers_.get() + i * buffer_size, buffer_size};
-    headers_[i].msg_hdr.msg_iov = &places_[i];
+      buffers_(std::make_unique_for_overwrite<std::byte[]>(places * buffer_size)),
+      places_(places),
+      lines_(places) {
+  BASE_ASSERT(places > batch && places <= 65536);
+  for (std::size_t i = places; i > 0; --i) free_.push_back(SenderLines::Message(i - 1));
+  for (std::size_t i = 0; i < batch; ++i) {
+    headers_[i].msg_hdr.msg_iov = &vectors_[i];
     headers_[i].msg_hdr.msg_iovlen = 1;
     headers_[i].msg_hdr.msg_name = &names_[i];
     headers_[i].msg_hdr.msg_control = controls_[i].data();
   }
 }
 
+// The last places of free_ in their order, last first.
+std::span<mmsghdr> UdpReceiver::prepare() noexcept {
+  while (free_.size() < batch || bytes_ > most_bytes) drop_one();
+  for (std::size_t i = 0; i < batch; ++i) {
+    vectors_[i] = {buffer_of(free_[free_.size() - 1 - i]), buffer_size};
+    headers_[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    headers_[i].msg_hdr.msg_controllen = control_size;
+  }
+  return headers_;
+}
+
+// Who has most waiting loses of it, the oldest first: that is of least use by then.
+void UdpReceiver::drop_one() noexcept {
+  const SenderLines::Message place = lines_.pop_heaviest();
+  counters_.drops.add(base::Drop::no_buffer, places_[place].datagrams_left());
+  release(place);
+}
+
+void UdpReceiver::release(SenderLines::Message place) noexcept {
+  bytes_ -= places_[place].length;
+  free_.push_back(place);
+}
+
 // The messages read; 0 if there are none. A pending error of the socket (an ICMP answer to
 // something sent) is taken from it by the call that reports it, so the next call goes on.
-int UdpReceiver::read_batch(int fd) noexcept {
+std::size_t UdpReceiver::read_batch(int fd, std::span<mmsghdr> headers) noexcept {
   constexpr int attempts = 8;
-  for (auto& [header, length] : headers_) {
-    header.msg_namelen = sizeof(sockaddr_storage);
-    header.msg_controllen = control_size;
-  }
   for (int i = 0; i < attempts; ++i) {
-    const int n = recvmmsg(fd, headers_.data(), ring_size, MSG_DONTWAIT, nullptr);
+    const int n = recvmmsg(fd, headers.data(), unsigned(headers.size()), MSG_DONTWAIT, nullptr);
     counters_.receive_calls.add();
-    if (n >= 0) return n;
+    if (n >= 0) return std::size_t(n);
     if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
   }
   return 0;
 }
 
-std::size_t UdpReceiver::hand_out(std::size_t i,
-                                  const UdpSocket::OnDatagram& on_datagram) noexcept {
-  msghdr& header = headers_[i].msg_hdr;
+void UdpReceiver::note(std::size_t i, SenderLines::Message number,
+                       const UdpSocket::SenderOf& sender_of) noexcept {
+  const Details details = details_of(headers_[i].msg_hdr);
   const std::size_t length = headers_[i].msg_len;
-  const Details details = details_of(header);
-  const Path from{base::Endpoint::from_sockaddr(names_[i]), details.local, details.interface};
-  std::byte* const data = buffers_.get() + i * buffer_size;
-  if (details.segment == 0 || details.segment >= length) {
-    on_datagram({data, length}, from);
-    return 1;
-  }
-  std::size_t count = 0;
-  for (std::size_t at = 0; at < length; at += details.segment, ++count)
-    on_datagram({data + at, std::min(details.segment, length - at)}, from);
-  return count;
+  const bool one = details.segment == 0 || details.segment >= length;
+  Place& place = places_[number];
+  place = {{base::Endpoint::from_sockaddr(names_[i]), details.local, details.interface},
+           length,
+           one ? 0 : details.segment,
+           0};
+  bytes_ += length;
+  const std::size_t datagrams = place.datagrams_left();
+  counters_.datagrams_in.add(datagrams);
+  const std::byte* const data = buffer_of(number);
+  const base::Bytes first(data, one ? length : details.segment);
+  lines_.push(sender_of(first), number, std::uint16_t(datagrams));
 }
 
-bool UdpReceiver::receive(int fd, std::size_t max_datagrams,
-                          const UdpSocket::OnDatagram& on_datagram) noexcept {
-  std::size_t total = 0;
-  while (total < max_datagrams) {
-    const auto messages = std::size_t(read_batch(fd));
-    std::size_t datagrams = 0;
-    for (std::size_t i = 0; i < messages; ++i) datagrams += hand_out(i, on_datagram);
-    counters_.datagrams_in.add(datagrams);
-    total += datagrams;
-    if (messages < ring_size) return false;
+void UdpReceiver::fetch(int fd, const UdpSocket::SenderOf& sender_of) noexcept {
+  for (std::size_t call = 0; call < most_calls; ++call) {
+    const std::size_t messages = read_batch(fd, prepare());
+    for (std::size_t i = 0; i < messages; ++i) {
+      const SenderLines::Message place = free_.back();
+      free_.pop_back();
+      note(i, place, sender_of);
+    }
+    if (messages < batch) return;
   }
-  return true;
+}
+
+// Takes from `left` what it hands out; true if that was all of the message.
+bool UdpReceiver::hand_out_of(SenderLines::Message number, std::size_t& left,
+                              const UdpSocket::OnDatagram& on_datagram) noexcept {
+  Place& place = places_[number];
+  std::byte* const data = buffer_of(number);
+  if (place.segment == 0) {
+    --left;
+    on_datagram({data, place.length}, place.from);
+    return true;
+  }
+  while (left > 0 && place.at < place.length) {
+    const std::size_t size = std::min(place.segment, place.length - place.at);
+    on_datagram({data + place.at, size}, place.from);
+    place.at += size;
+    --left;
+  }
+  return place.at == place.length;
+}
+
+bool UdpReceiver::hand_out(const UdpSocket::OnDatagram& on_datagram,
+                           const UdpSocket::GoOn& go_on) noexcept {
+  while (!lines_.empty()) {
+    const std::uint32_t sender = lines_.sender();
+    for (std::size_t left = datagrams_a_turn; left > 0;) {
+      const SenderLines::Message place = lines_.front();
+      if (!hand_out_of(place, left, on_datagram)) break;
+      release(place);
+      lines_.pop();
+      if (lines_.empty() || lines_.sender() != sender) break;
+    }
+    if (!lines_.empty() && lines_.sender() == sender) lines_.next_sender();
+    if (!go_on()) break;
+  }
+  return !lines_.empty();
 }
 
 }  // namespace culvert::wg

@@ -42,7 +42,7 @@ std::string set_up(int fd_v4, int fd_v6, const UdpOptions& options) {
 struct UdpSocket::Impl {
   Impl(int fd_v4, int fd_v6, const UdpOptions& options, base::WorkerCounters& counters)
       : gro_state(set_up(fd_v4, fd_v6, options)),
-        receiver(counters),
+        receiver(options.receive_places, counters),
         sender(fd_v4, fd_v6, options.gso, counters) {}
 
   std::string gro_state;
@@ -55,8 +55,12 @@ UdpSocket::UdpSocket(int fd_v4, int fd_v6, UdpOptions options, base::WorkerCount
 
 UdpSocket::~UdpSocket() = default;
 
-bool UdpSocket::receive(int fd, std::size_t max_datagrams, const OnDatagram& on_datagram) noexcept {
-  return impl_->receiver.receive(fd, max_datagrams, on_datagram);
+void UdpSocket::fetch(int fd, const SenderOf& sender_of) noexcept {
+  impl_->receiver.fetch(fd, sender_of);
+}
+
+bool UdpSocket::hand_out(const OnDatagram& on_datagram, const GoOn& go_on) noexcept {
+  return impl_->receiver.hand_out(on_datagram, go_on);
 }
 
 base::MutableBytes UdpSocket::reserve(const Path& path, std::size_t size,

@@ -69,8 +69,9 @@ inline ByteVector dns_query(std::string_view name, std::uint16_t id = 0xabcd,
   return query;
 }
 inline ByteVector framed(base::Bytes message) {
-  ByteVector out{std::byte(message.size() >> 8), std::byte(message.size() & 0xff)};
-  out.insert(out.end(), message.begin(), message.end());
+  ByteVector out(2 + message.size());  // GCC 12 sees a false overflow where it grows
+  base::store_be16(out.data(), std::uint16_t(message.size()));
+  std::ranges::copy(message, out.begin() + 2);
   return out;
 }
 

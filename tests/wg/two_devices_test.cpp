@@ -21,6 +21,23 @@ TEST_CASE("the first packet makes a session and arrives", "[wg][pair]") {
   CHECK(p.server.pool.in_use() == 0);
 }
 
+TEST_CASE("a datagram tells whose it is before it is opened", "[wg][pair]") {
+  Pair p;
+  p.client.send(p.up());
+  REQUIRE(p.client.outbox.size() == 1);
+  CHECK(p.server.device->sender_of(p.client.outbox.back().bytes) ==
+        0);  // an initiation names nobody
+  p.connect();
+  p.client.send(p.up());
+  REQUIRE_FALSE(p.client.outbox.empty());
+  auto data = p.client.outbox.back().bytes;
+  CHECK(p.server.device->sender_of(data) == p.client_id.value);
+  CHECK(p.server.device->sender_of(base::Bytes(data).first(31)) == 0);
+  data[6] ^= std::byte{1};  // of the receiver index
+  CHECK(p.server.device->sender_of(data) == 0);
+  CHECK(p.server.device->sender_of({}) == 0);
+}
+
 TEST_CASE("packets flow both ways, every size up to the MTU, unchanged", "[wg][pair]") {
   Pair p;
   p.connect();

@@ -83,8 +83,13 @@ struct End {
     const auto keep = [&](base::MutableBytes bytes, const Path& from) {
       all.push_back({Buffer(bytes.begin(), bytes.end()), from});
     };
-    while (all.size() < count && readable(fd)) socket.receive(fd, 1000, keep);
+    while (all.size() < count && readable(fd)) take(fd, keep);
     return all;
+  }
+  void take(int fd, const UdpSocket::OnDatagram& on_datagram) {
+    socket.fetch(fd, [](base::Bytes) { return 0u; });
+    while (socket.hand_out(on_datagram, [] { return true; })) {
+    }
   }
   std::uint64_t refused() const { return counters->drops.get(base::Drop::send_refused); }
 
@@ -216,12 +221,11 @@ TEST_CASE("a full batch flushes itself, and reserve goes on") {
   const auto count = [&](base::MutableBytes, const Path&) { ++received; };
   for (unsigned i = 0; i < 2000; ++i) {
     REQUIRE(from.put(path, datagram(1452, i)));
-    to.socket.receive(to.fd_v4, 1000, count);
+    to.take(to.fd_v4, count);
   }
   from.socket.flush();
-  to.socket.receive(to.fd_v4, 1000, count);
-  while (received + from.refused() < 2000 && readable(to.fd_v4))
-    to.socket.receive(to.fd_v4, 1000, count);
+  to.take(to.fd_v4, count);
+  while (received + from.refused() < 2000 && readable(to.fd_v4)) to.take(to.fd_v4, count);
   CHECK(from.counters->datagrams_out.get() + from.refused() == 2000);
   CHECK(received == from.counters->datagrams_out.get());
 }
@@ -405,32 +409,100 @@ TEST_CASE("the traffic class reaches the wire for both families and does not sti
   }
 }
 
-TEST_CASE("an empty datagram is handed out, and a receive with nothing there is no error") {
+TEST_CASE("an empty datagram is handed out, and a fetch with nothing there is no error") {
   End end;
   const Fd sender(plain_socket(at("127.0.0.1", 0)));
   const auto never = [](base::MutableBytes, const Path&) { FAIL("nothing was sent"); };
-  CHECK_FALSE(end.socket.receive(end.fd_v4, 100, never));
+  end.take(end.fd_v4, never);
   send_plain(sender, at("127.0.0.1", port_of(end.fd_v4)), {});
   const auto received = end.get(end.fd_v4, 1);
   REQUIRE(received.size() == 1);
   CHECK(received[0].bytes.empty());
 }
 
-TEST_CASE("receive says when it stopped at its bound and more may wait") {
-  UdpOptions plain;
-  plain.gro = false;
-  End end(plain);
-  const Fd sender(plain_socket(at("127.0.0.1", 0)));
+namespace {
+
+// A datagram whose first octet says whose it is, and whose others have its number.
+Buffer datagram_of(unsigned sender, unsigned number) {
+  Buffer bytes(60);
+  bytes[0] = std::byte(sender);
+  std::memcpy(&bytes[1], &number, sizeof number);
+  return bytes;
+}
+std::uint32_t sender_of(base::Bytes bytes) {
+  return std::to_integer<std::uint32_t>(bytes[0]);
+}
+unsigned number_of(base::Bytes bytes) {
+  unsigned number;
+  std::memcpy(&number, &bytes[1], sizeof number);
+  return number;
+}
+
+}  // namespace
+
+TEST_CASE("what is not handed out waits, and comes first the next time") {
+  End from, end;
   for (unsigned i = 0; i < 40; ++i)
-    send_plain(sender, at("127.0.0.1", port_of(end.fd_v4)), datagram(60, i));
-  std::size_t count = 0;
+    REQUIRE(from.put(path_to(end.fd_v4, "127.0.0.1"), datagram_of(1, i)));
+  from.socket.flush();
+  REQUIRE(readable(end.fd_v4));
+  end.socket.fetch(end.fd_v4, sender_of);
+  unsigned count = 0;
   const auto counted = [&](base::MutableBytes bytes, const Path&) {
-    CHECK(Buffer(bytes.begin(), bytes.end()) == datagram(60, unsigned(count++)));
+    CHECK(number_of(bytes) == count++);
   };
-  CHECK(end.socket.receive(end.fd_v4, 16, counted));
+  CHECK(end.socket.hand_out(counted, [&] { return count < 16; }));
   CHECK(count == 16);
-  CHECK_FALSE(end.socket.receive(end.fd_v4, 1000, counted));
+  CHECK_FALSE(end.socket.hand_out(counted, [] { return true; }));
   CHECK(count == 40);
+}
+
+TEST_CASE("who sends one datagram behind another's flood does not wait for the flood") {
+  for (const bool offload : {true, false}) {
+    End flood({.gso = offload, .gro = offload}), other, end({.gso = offload, .gro = offload});
+    const Path path = path_to(end.fd_v4, "127.0.0.1");
+    for (unsigned i = 0; i < 100; ++i) REQUIRE(flood.put(path, datagram_of(1, i)));
+    flood.socket.flush();
+    for (unsigned i = 0; i < 3; ++i) REQUIRE(other.put(path, datagram_of(2, i)));
+    other.socket.flush();
+    REQUIRE(readable(end.fd_v4));
+    end.socket.fetch(end.fd_v4, sender_of);
+    std::vector<unsigned> order, numbers[3];
+    const auto noted = [&](base::MutableBytes bytes, const Path&) {
+      order.push_back(sender_of(bytes));
+      numbers[sender_of(bytes)].push_back(number_of(bytes));
+    };
+    CHECK_FALSE(end.socket.hand_out(noted, [] { return true; }));
+    REQUIRE(order.size() == 103);
+    CHECK(std::ranges::find(order, 2u) - order.begin() <= 8);
+    for (const unsigned sender : {1u, 2u}) CHECK(std::ranges::is_sorted(numbers[sender]));
+  }
+}
+
+TEST_CASE("of what is too much the sender loses who sent most, and it is counted") {
+  const UdpOptions plain{.gso = false, .gro = false, .receive_places = 64};
+  End flood(plain), other, end(plain);
+  const Path path = path_to(end.fd_v4, "127.0.0.1");
+  REQUIRE(other.put(path, datagram_of(2, 0)));
+  other.socket.flush();
+  constexpr unsigned many = 150;
+  for (unsigned i = 0; i < many; ++i) REQUIRE(flood.put(path, datagram_of(1, i)));
+  flood.socket.flush();
+  REQUIRE(flood.counters->datagrams_out.get() == many);
+  REQUIRE(readable(end.fd_v4));
+  end.socket.fetch(end.fd_v4, sender_of);
+  unsigned got[3] = {}, last = 0;
+  const auto counted = [&](base::MutableBytes bytes, const Path&) {
+    ++got[sender_of(bytes)];
+    last = number_of(bytes);
+  };
+  while (end.socket.hand_out(counted, [] { return true; })) {
+  }
+  CHECK(got[2] == 1);
+  CHECK(got[1] >= 40);
+  CHECK(last == many - 1);  // the newest are kept
+  CHECK(got[1] + end.counters->drops.get(base::Drop::no_buffer) == many);
+  CHECK(end.counters->datagrams_in.get() == many + 1);
 }
 
 TEST_CASE("binding an address that is taken, or is not ours, says which") {
