@@ -35,6 +35,12 @@ bool is_printable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 
+// No label of a host's begins or ends with '-' (RFC 952).
+bool is_host_name(std::string_view name) {
+  return looks_like_domain(name) && name.front() != '-' && name.back() != '-' &&
+         name.find(".-") == name.npos && name.find("-.") == name.npos;
+}
+
 // The limited broadcast is among them: it is no single server's either.
 bool is_multicast(const base::IpAddress& address) {
   const unsigned first = std::to_integer<unsigned>(address.bytes().front());
@@ -74,7 +80,7 @@ Problem read_host(std::string_view text, std::string& out) {
     return {};
   }
   out = lowered(text);
-  if (looks_like_domain(out)) return {};
+  if (is_host_name(out)) return {};
   return "expected an address or a host name, found '" + std::string(text) + "'";
 }
 
@@ -131,7 +137,7 @@ Problem read_item(std::string_view item, UpstreamAddress& out) {
     return {};
   }
   const std::string name = lowered(item);
-  if (!out.encrypted() || !out.name.empty() || !looks_like_domain(name))
+  if (!out.encrypted() || !out.name.empty() || !is_host_name(name))
     return "expected " +
            std::string(out.encrypted() ? "a name, an address or 'sha256/...'" : "an address") +
            " behind '#', found '" + std::string(item) + "'";

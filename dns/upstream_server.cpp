@@ -70,7 +70,7 @@ void Server::broke_case(base::Time now) noexcept {
 
 Carrier* Server::add_carrier() noexcept {
   const bool encrypted = address_.encrypted();
-  if (encrypted && !tls_) return nullptr;
+  if (encrypted && (!tls_ || !around_.tls->trusts())) return nullptr;
   auto session = encrypted ? std::make_unique<TlsSession>(*tls_) : nullptr;
   if (address_.kind == UpstreamAddress::Kind::https)
     carriers_.push_back(

@@ -96,6 +96,7 @@ TlsContext::TlsContext(const TrustStore* trust) {
 void TlsContext::set_trust(const TrustStore& trust) noexcept {
   SSL_CTX_set1_cert_store(static_cast<SSL_CTX*>(context_),
                           static_cast<X509_STORE*>(trust.native()));
+  trusts_ = true;
 }
 
 TlsContext::~TlsContext() {

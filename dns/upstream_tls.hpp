@@ -22,10 +22,12 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   void set_trust(const TrustStore& trust) noexcept;  // of handshakes from now on
+  bool trusts() const noexcept { return trusts_; }   // anybody
   void* native() const noexcept { return context_; }
 
  private:
   void* context_ = nullptr;
+  bool trusts_ = false;
 };
 
 // Of one server: whom its certificate must name, and the session to resume.
