@@ -2,6 +2,7 @@
 // taken and forgotten; what a test needs beyond that it says in a class of its own.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -22,12 +23,15 @@ class FakeServer : public Server {
     info_.listen = {*base::Endpoint::parse("0.0.0.0:51820")};
   }
 
-  // Adds a peer in the next slot; its key is 32 bytes of `byte`.
+  // Adds a peer in the first free slot; its key is 32 bytes of `byte`.
   Peer& add(std::string name, std::byte byte) {
+    std::uint32_t slot = 0;
+    while (std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) { return p.slot == slot; }))
+      ++slot;
     Peer& peer = peers_.emplace_back();
     peer.entry.name = std::move(name);
     peer.entry.public_key.bytes.fill(byte);
-    peer.slot = next_slot_++;
+    peer.slot = slot;
     return peer;
   }
 
@@ -105,8 +109,6 @@ class FakeServer : public Server {
     if (problem_) co_return *problem_;
     co_return Nothing{};
   }
-
-  std::uint32_t next_slot_ = 0;
 };
 
 }  // namespace culvert::control
