@@ -85,6 +85,9 @@ std::string dns_lists_text(const json& lists, base::WallTime now) {
   std::string text = table.to_string();
   text += fmt::format("{} rules in force, {}\n", number_of(lists, "rules"),
                       human::bytes(number_of(lists, "bytes")));
+  for (const json& name : member(lists, "awaited"))
+    text += fmt::format("{}: no rules yet, clients that have it get SERVFAIL until then\n",
+                        name.get<std::string>());
   if (const std::string error = text_of(lists, "error"); !error.empty())
     text += "what changed could not be compiled: " + error + "\n";
   if (const std::string trouble = text_of(lists, "trouble"); !trouble.empty())

@@ -102,6 +102,7 @@ Api::Impl::Task Api::Impl::get_dns_lists(Call call) {
                            {"rules", rules.rules},
                            {"bytes", rules.bytes},
                            {"error", text_or_null(rules.error)},
+                           {"awaited", rules.awaited},
                            {"trouble", text_or_null(rules.trouble)}});
 }
 

@@ -118,7 +118,6 @@ void confine_to_files() noexcept {
 #if !defined(__SANITIZE_ADDRESS__)  // which reserves terabytes that it never touches
   limit(RLIMIT_AS, rlim_t(8) << 30);
 #endif
-  ::setpriority(PRIO_PROCESS, 0, 10);
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   const std::unique_ptr<void, decltype(&::seccomp_release)> filter(::seccomp_init(SCMP_ACT_ALLOW),
                                                                    &::seccomp_release);

@@ -22,6 +22,9 @@ namespace asio = boost::asio;
 namespace log = base::log;
 using std::chrono::seconds;
 
+constexpr char no_rules_yet[] =
+    "its rules are not compiled yet; until then clients that have it get SERVFAIL";
+
 // Doubled with each failure, and up to half as much again, so that many servers do not come back at
 // once.
 base::Duration delay_after(unsigned failures, base::Duration most, base::Random& random) {
@@ -80,7 +83,7 @@ void DnsLists::Impl::configure() {
     entry->number = ++last_entry;
     entry->settings = settings;
     if (was != old.end())
-      entry->record = (*was)->record;
+      entry->record = (*was)->record, entry->awaited = (*was)->awaited;
     else if (const auto known = index.lists.find(settings.name); known != index.lists.end())
       entry->record = known->second;
     // Other settings may be what it wanted.
@@ -131,6 +134,18 @@ void DnsLists::Impl::begin_due() {
 
 bool DnsLists::Impl::under_way() const {
   return std::ranges::any_of(entries, [this](const auto& e) { return e->busy || is_due(*e); });
+}
+
+bool DnsLists::Impl::awaits_first_copy(const Entry& entry) const {
+  return entry.tries == 0 && entry.record.failures == 0 && !has_copy(entry);
+}
+
+bool DnsLists::Impl::any_awaited() const {
+  return std::ranges::any_of(entries, [](const auto& each) { return each->awaited; });
+}
+
+bool DnsLists::Impl::table_knows(const std::string& list) const {
+  return table && std::ranges::find(table->lists(), list) != table->lists().end();
 }
 
 DnsLists::Impl::EntryPtr DnsLists::Impl::find(std::string_view name) const {
@@ -190,15 +205,21 @@ DnsLists::~DnsLists() {
 void DnsLists::prepare(std::chrono::milliseconds limit) {
   impl_->preparing = true;
   impl_->load();
+  impl_->jobs.make_haste(true);
   {
     asio::io_context io{1};
     bool done = false;
     asio::co_spawn(io, impl_->start_with(), [&done](std::exception_ptr) { done = true; });
     io.run_for(limit);
     if (!done)
-      log::error("lists: not ready after {} ms; the server starts {}", limit.count(),
-                 impl_->table ? "with older rules" : "without them");
+      log::error("lists: not ready after {} ms{}", limit.count(),
+                 impl_->table ? "; the server starts with older rules" : "");
   }
+  for (const auto& each : impl_->entries) {
+    each->awaited = !impl_->table_knows(each->settings.name);
+    if (each->awaited) log::warn("list {}: {}", clean_text(each->settings.name), no_rules_yet);
+  }
+  impl_->jobs.make_haste(impl_->any_awaited());
   // What was not done in time is gone with its loop.
   impl_->compiling = impl_->preparing = false;
   impl_->running = 0;
@@ -224,6 +245,8 @@ std::vector<ListStatus> DnsLists::lists() const {
 RulesStatus DnsLists::rules() const {
   const Impl& impl = *impl_;
   RulesStatus status{.error = impl.compile_error, .trouble = impl.files.trouble()};
+  for (const auto& each : impl.entries)
+    if (each->awaited) status.awaited.push_back(each->settings.name);
   if (!impl.table) return status;
   status.generation = impl.table->generation();
   status.rules = impl.table->rules();

@@ -41,8 +41,9 @@ class DnsLists final : public ListKeeper {
   ~DnsLists() override;  // ends its children; promises are not kept any more
 
   // Before the workers start: rules to start with. At once if nothing changed since they were
-  // compiled; else they are compiled, for at most `limit`.
-  void prepare(std::chrono::milliseconds limit = std::chrono::seconds(30));
+  // compiled, or if a list has to be fetched first; else they are compiled, for at most `limit`.
+  // Where there are none then, the workers begin without, and wait for them (Resolver::set_table).
+  void prepare(std::chrono::milliseconds limit = std::chrono::seconds(10));
   // After prepare() and whenever Server::dns_settings() changed.
   void configure();
   // Once a second: begins what is due.

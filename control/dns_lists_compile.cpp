@@ -40,7 +40,8 @@ std::string DnsLists::Impl::made_of(const Entry& entry) const {
 
 std::vector<std::string> DnsLists::Impl::made_of_all() const {
   std::vector<std::string> all;
-  for (const EntryPtr& each : entries) all.push_back(made_of(*each));
+  for (const EntryPtr& each : entries)
+    if (!awaits_first_copy(*each)) all.push_back(made_of(*each));
   return all;
 }
 
@@ -122,7 +123,8 @@ DnsLists::Impl::Task DnsLists::Impl::compile() {
 
 asio::awaitable<std::string> DnsLists::Impl::compile_once() {
   const std::vector<std::string> key = made_of_all();
-  const std::vector<EntryPtr> used = entries;
+  std::vector<EntryPtr> used = entries;
+  std::erase_if(used, [this](const EntryPtr& each) { return awaits_first_copy(*each); });
   std::vector<dns::ListSource> sources;
   for (const EntryPtr& each : used)
     sources.push_back({each->settings, has_copy(*each) ? copy_of(*each) : std::string()});
@@ -138,6 +140,8 @@ asio::awaitable<std::string> DnsLists::Impl::compile_once() {
   const auto taken = co_await parts.server.use_rules(std::move(given));
   if (!taken) co_return taken.problem().to_line();
   table = std::move(*mapped);
+  for (const EntryPtr& each : used) each->awaited = false;
+  jobs.make_haste(preparing || any_awaited());
   in_force = key;
   index.compiled = {key, report->generation, report->rules, report->bytes};
   for (std::size_t i = 0; i < used.size() && i < report->lists.size(); ++i) {

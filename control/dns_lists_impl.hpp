@@ -24,6 +24,7 @@ struct DnsLists::Impl : std::enable_shared_from_this<Impl> {
     ListRecord record;
     base::WallTime next{};  // when it is due
     bool busy = false, wanted = false, forced = false, dropped = false;
+    bool awaited = false;  // the workers began with it, and no table of theirs knows it yet
     ListUpdate last;  // how its last try ended
     std::uint64_t tries = 0, failures = 0;
     bool fetched() const noexcept { return !settings.url.empty(); }
@@ -41,6 +42,10 @@ struct DnsLists::Impl : std::enable_shared_from_this<Impl> {
   ListStatus status_of(const Entry& entry) const;
   void set_next(Entry& entry);
   bool is_due(const Entry& entry) const;
+  // It has no copy and was not looked for yet: no table knows it.
+  bool awaits_first_copy(const Entry& entry) const;
+  bool table_knows(const std::string& list) const;
+  bool any_awaited() const;
   void begin_due();
   bool under_way() const;
   void changed();  // wakes who waits for a change

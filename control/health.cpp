@@ -34,6 +34,8 @@ Health health_of(const HealthSources& from, base::Time now) {
     if (!problem.empty()) health.problems.push_back(std::move(problem));
   }
   if (from.server.info().listen.empty()) health.problems.push_back("no socket is bound");
+  for (const std::string& list : from.lists.rules().awaited)
+    health.problems.push_back(fmt::format("list {} has no rules yet", list));
   health.ready = health.problems.empty();
   for (std::string trouble :
        {from.ledger.trouble(), from.recorder.trouble(), from.queries.trouble()})

@@ -1,7 +1,8 @@
 // Health: /healthz says that the supervisor answers; /readyz tells whether clients are served now:
-// every worker runs, is ready, and its loop turned lately. A worker that hangs shows within
-// `turn_patience`. Trouble that leaves the tunnel alone (the state database, the flow log, the
-// query log) is told and changes nothing. The answers' text is one JSON object.
+// every worker runs, is ready, and its loop turned lately, and where there are lists their rules
+// are compiled. A worker that hangs shows within `turn_patience`. Trouble that leaves the tunnel
+// alone (the state database, the flow log, the query log) is told and changes nothing. The answers'
+// text is one JSON object.
 #pragma once
 
 #include <string>
@@ -10,6 +11,7 @@
 #include "control/api.hpp"
 #include "control/flow_recorder.hpp"
 #include "control/ledger.hpp"
+#include "control/list_keeper.hpp"
 #include "control/query_recorder.hpp"
 #include "control/server.hpp"
 
@@ -32,6 +34,7 @@ struct HealthSources {
   const Ledger& ledger;
   const FlowRecorder& recorder;
   const QueryRecorder& queries;
+  const ListKeeper& lists;
 };
 
 Health health_of(const HealthSources& from, base::Time now);

@@ -4,7 +4,11 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -31,7 +35,10 @@ namespace {
 namespace asio = boost::asio;
 using nlohmann::json;
 
-constexpr auto compile_limit = std::chrono::seconds(120), read_limit = std::chrono::seconds(60);
+// A child that had no CPU for so long waits for a disk or a file server that does not answer. How
+// much it may have in all is limited by confine_to_files().
+constexpr auto stall_limit = std::chrono::seconds(120);
+constexpr int later_nice = 10;
 
 [[noreturn]] void fail(const std::string& path, const char* why = nullptr) {
   throw std::runtime_error(path + ": " + (why ? why : std::strerror(errno)));
@@ -134,20 +141,59 @@ void send_frame(int socket, const std::string& text) {
   }
 }
 
+// Among the processes that run when no other wants to, and on the disk as well. Where the kernel
+// refuses, the child is an ordinary one.
+void take_what_is_left() noexcept {
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_IDLE, &none);
+  constexpr int of_process = 1, idle_class = 3 << 13;  // linux/ioprio.h
+  ::syscall(SYS_ioprio_set, of_process, 0, idle_class);
+}
+
+void come_among_ordinary(pid_t child) noexcept {
+  const sched_param none{};
+  ::sched_setscheduler(child, SCHED_BATCH, &none);
+  ::setpriority(PRIO_PROCESS, id_t(child), later_nice);
+}
+
+// The CPU that a child has had.
+std::chrono::nanoseconds cpu_of(pid_t child) noexcept {
+  clockid_t clock{};
+  timespec had{};
+  if (::clock_getcpuclockid(child, &clock) != 0 || ::clock_gettime(clock, &had) != 0) return {};
+  return std::chrono::seconds(had.tv_sec) + std::chrono::nanoseconds(had.tv_nsec);
+}
+
 // What the child said, and the timer that its coroutine waits by.
 struct Answer {
   explicit Answer(const asio::any_io_executor& executor) : timer(executor) {}
+  bool is_there() const noexcept { return frame || ended; }
   std::optional<std::string> frame;
   bool ended = false;
   asio::steady_timer timer;
 };
 
+// Until it is there, or the child gets nowhere.
+asio::awaitable<void> wait_for(const std::shared_ptr<Answer> answer, pid_t child) {
+  boost::system::error_code ignored;
+  auto had = std::chrono::nanoseconds(-1);
+  auto moved = std::chrono::steady_clock::now();
+  while (!answer->is_there()) {
+    const auto now = std::chrono::steady_clock::now();
+    if (const auto has = cpu_of(child); has != had) had = has, moved = now;
+    if (now - moved >= stall_limit) co_return;
+    answer->timer.expires_after(ListJobs::patience);
+    co_await answer->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    if (!answer->is_there()) come_among_ordinary(child);
+  }
+}
+
 }  // namespace
 
-ListJobs::Awaitable<json> ListJobs::run(Work work, std::vector<int> keep,
-                                        std::chrono::seconds limit) {
+ListJobs::Awaitable<json> ListJobs::run(Work work, std::vector<int> keep) {
   const auto executor = co_await asio::this_coro::executor;
-  const auto main = [&work](int socket) {
+  const auto main = [&work, haste = haste_](int socket) {
+    if (!haste) take_what_is_left();
     confine_to_files();
     json reply;
     try {
@@ -161,7 +207,6 @@ ListJobs::Awaitable<json> ListJobs::run(Work work, std::vector<int> keep,
   if (!child) co_return base::Error{child.error()};
   pid_ = child->pid();
   const auto answer = std::make_shared<Answer>(executor);
-  answer->timer.expires_after(limit);
   const auto channel = FrameChannel::start(
       executor, child->take_socket(),
       [answer](const std::string& frame) {
@@ -172,15 +217,15 @@ ListJobs::Awaitable<json> ListJobs::run(Work work, std::vector<int> keep,
         answer->ended = true;
         answer->timer.cancel();
       });
-  boost::system::error_code ignored;
-  if (!answer->frame && !answer->ended)
-    co_await answer->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_await wait_for(answer, child->pid());
+  come_among_ordinary(child->pid());  // it needs the CPU to end, too
   channel->close();
   child->end();
   pid_ = 0;
   if (!answer->frame && answer->ended)
     co_return base::Error{"the process ended before it was done"};
-  if (!answer->frame) co_return base::Error{fmt::format("not done in {} s", limit.count())};
+  if (!answer->frame)
+    co_return base::Error{fmt::format("it had no CPU for {} s", stall_limit.count())};
   json reply = json::parse(*answer->frame, nullptr, false);
   if (!reply.is_object()) co_return base::Error{"the process said nonsense"};
   if (reply.contains("error")) co_return base::Error{reply.value("error", "")};
@@ -191,7 +236,7 @@ ListJobs::Awaitable<json> ListJobs::run(Work work, std::vector<int> keep,
 ListJobs::Awaitable<ListJobs::Taken> ListJobs::take_in(dns::ListSettings list, std::string from,
                                                        std::string to) {
   Work work = [&] { return take(list, from, to); };
-  const auto reply = co_await run(std::move(work), {}, read_limit);
+  const auto reply = co_await run(std::move(work), {});
   if (!reply) co_return base::Error{reply.error()};
   Taken taken;
   try {
@@ -213,7 +258,7 @@ ListJobs::Awaitable<dns::CompileReport> ListJobs::compile(std::vector<dns::ListS
     return to_json(*report);
   };
   std::vector<int> keep{fd};
-  const auto reply = co_await run(std::move(work), std::move(keep), compile_limit);
+  const auto reply = co_await run(std::move(work), std::move(keep));
   if (!reply) co_return base::Error{reply.error()};
   dns::CompileReport report;
   try {
@@ -236,7 +281,7 @@ ListJobs::Awaitable<ListJobs::Lines> ListJobs::find(std::vector<dns::ListSource>
     }
     return all;
   };
-  const auto reply = co_await run(std::move(work), {}, read_limit);
+  const auto reply = co_await run(std::move(work), {});
   if (!reply) co_return base::Error{reply.error()};
   Lines all;
   try {

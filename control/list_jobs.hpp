@@ -1,6 +1,10 @@
 // ListJobs: what is done with whole lists, each in a child process of its own, culvert-lists: it
 // takes seconds for long ones, and reads what strangers wrote. The child has no network, no keys,
-// and ends with its job.
+// and ends with its job, or when it gets nowhere.
+//
+// Clients' questions are answered on the same CPUs meanwhile. So it takes what others leave of
+// them, and comes among the ordinary processes, at nice 10, when that was not enough for
+// `patience`.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -20,6 +24,11 @@ class ListJobs {
  public:
   template <class T>
   using Awaitable = boost::asio::awaitable<base::Result<T>>;
+
+  static constexpr std::chrono::seconds patience{20};
+
+  // Nothing is in force, and clients wait for it: the next jobs are ordinary processes.
+  void make_haste(bool haste) noexcept { haste_ = haste; }
 
   // `in_child` runs first in each child: it wipes what the supervisor knows.
   explicit ListJobs(std::function<void()> in_child) : in_child_(std::move(in_child)) {}
@@ -45,10 +54,11 @@ class ListJobs {
 
  private:
   using Work = std::function<nlohmann::json()>;
-  Awaitable<nlohmann::json> run(Work work, std::vector<int> keep, std::chrono::seconds limit);
+  Awaitable<nlohmann::json> run(Work work, std::vector<int> keep);
 
   std::function<void()> in_child_;
   int pid_ = 0;
+  bool haste_ = false;
 };
 
 }  // namespace culvert::control

@@ -29,6 +29,8 @@ struct RulesStatus {
   std::uint64_t generation = 0, rules = 0, bytes = 0;  // of what is in force; 0 = there is nothing
   std::string error;    // why what was to follow it could not be compiled
   std::string trouble;  // what is lost when the process ends (ListFiles)
+  // Lists without rules in force since the start: who has them is not answered until then.
+  std::vector<std::string> awaited{};
 };
 
 struct ListUpdate {

@@ -11,7 +11,7 @@ void list_metrics(Exposition& out, const ListKeeper& keeper) {
   out.gauge("culvert_dns_rules_bytes", "Bytes of the rules in force, which the workers share");
   out.sample("", rules.bytes);
   out.gauge("culvert_dns_rules_ok", "1 if the rules in force are compiled of all that there is");
-  out.sample("", std::uint64_t(rules.error.empty()));
+  out.sample("", std::uint64_t(rules.error.empty() && rules.awaited.empty()));
   const auto lists = keeper.lists();
   const auto each = [&](auto value) {
     for (const ListStatus& list : lists) out.sample(label("list", list.settings.name), value(list));

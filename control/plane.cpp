@@ -101,7 +101,7 @@ struct ControlPlane::Impl {
             .healthy = alive,
             .ready =
                 [this] {
-                  const HealthSources sources{parts.server, ledger, recorder, queries};
+                  const HealthSources sources{parts.server, ledger, recorder, queries, lists};
                   return health_of(sources, boot_now()).answer();
                 },
             .parse_time = [this](std::string_view text) { return calendar.parse(text); },

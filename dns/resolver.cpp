@@ -56,6 +56,7 @@ Resolver::Impl::Impl(Parts parts, Settings settings, Events& events)
       clean_bytes_(std::make_unique<std::byte[]>(max_message)),
       copy_(std::make_unique<std::byte[]>(max_message)),
       clamps_(clamps_of(settings_.cache)) {
+  for (const ListSettings& list : settings_.lists) awaited_.push_back(list.name);
   set_numbers_[{}] = 0;
   sets_[0] = 0;
   compile_routes();
@@ -234,6 +235,10 @@ void Resolver::set_trust(const TrustStore& trust) {
 void Resolver::set_table(std::shared_ptr<const RuleTable> table) {
   impl_->sets_left_ |= !impl_->forwards_.empty();
   impl_->forwards_.clear();
+  const auto has_come = [&](const std::string& list) {
+    return !table || std::ranges::find(table->lists(), list) != table->lists().end();
+  };
+  std::erase_if(impl_->awaited_, has_come);
   impl_->table_ = table;
   impl_->parts_.counters.table_generation.set(table ? table->generation() : 0);
   impl_->parts_.counters.table_rules.set(table ? table->rules() : 0);

@@ -66,6 +66,9 @@ class Resolver {
 
   void set_settings(Settings settings);
   void set_trust(const TrustStore& trust);  // for TLS to upstreams
+  // Until a table has come that knows a list of the first settings, no upstream is asked for
+  // clients that have this list: they get SERVFAIL and Extended DNS Error 14. Null: there are no
+  // rules.
   void set_table(std::shared_ptr<const RuleTable> table);
   void set_peer_name(const std::string& name, const std::vector<base::IpAddress>& addresses);
   void remove_peer_name(const std::string& name);

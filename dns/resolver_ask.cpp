@@ -1,4 +1,6 @@
 // A query from its octets to what is to be done with it.
+#include <algorithm>
+
 #include "dns/resolver_impl.hpp"
 
 namespace culvert::dns {
@@ -52,10 +54,28 @@ void Resolver::Impl::serve(const Call& call) {
   Verdict verdict = filter_.of_question(call.client, path, call.type(), call.wall);
   if (verdict.is_block() && !(call.tcp() && passes_over_tcp(verdict)))
     return give_block(call, verdict);
+  if (waits_for_rules(call, verdict)) return serve_not_ready(call);
   if (verdict.what == Verdict::What::rewrite) return serve_led(call);
   if (call.type() == type::any) return serve_any(call);
   note_route(call.name(), verdict);
   look_up(call, {Way::direct, verdict, key_of(call, call.name(), verdict)});
+}
+
+// Would a list have a say whose rules have not come yet?
+bool Resolver::Impl::waits_for_rules(const Call& call, const Verdict& verdict) const noexcept {
+  if (awaited_.empty() || call.client.paused || verdict.reason == Reason::peer_allow) return false;
+  const Policy& policy = *call.client.config.policy;
+  const auto any_awaited = [this](const std::vector<std::string>& lists) {
+    return std::ranges::find_first_of(lists, awaited_) != lists.end();
+  };
+  return any_awaited(policy.lists) ||
+         std::ranges::any_of(policy.schedules, any_awaited, &Schedule::lists);
+}
+
+void Resolver::Impl::serve_not_ready(const Call& call) {
+  parts_.counters.failed.add();
+  give_error(call, rcode::servfail, ede::not_ready, "the lists are not compiled yet",
+             {How::failed, {}, 0});
 }
 
 // What no upstream is asked for and no rule is about.

@@ -133,6 +133,8 @@ struct Resolver::Impl {
   void ask(ClientState& client, const Asker& asker, base::Bytes message) noexcept;
   void serve(const Call& call);
   bool serve_odd(const Call& call);
+  bool waits_for_rules(const Call& call, const Verdict& verdict) const noexcept;
+  void serve_not_ready(const Call& call);
   void serve_any(const Call& call);
   void serve_local(const Call& call, LocalZone::Kind kind);
   void look_up(const Call& call, const Job& job);
@@ -200,6 +202,7 @@ struct Resolver::Impl {
   Filter filter_;
   LocalZone zone_;
   std::shared_ptr<const RuleTable> table_;
+  std::vector<std::string> awaited_;  // lists it began with, whose rules have not come
   Cache cache_;
   std::unique_ptr<Asking> own_upstreams_;
   Asking& upstreams_;

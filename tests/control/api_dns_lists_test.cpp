@@ -50,8 +50,10 @@ struct World : FakeApi {
 
 TEST_CASE("lists are told with what was not understood, and no secret of a URL") {
   World world;
+  world.lists.rules_.awaited = {"ads"};
   const json answer = world.get("/v1/dns/lists");
   hold_to("DnsLists", answer);
+  CHECK(answer["awaited"] == json{"ads"});
   const json& ads = answer["lists"][0];
   CHECK(ads["url"] == "https://lists.example/ads.txt");
   CHECK(ads["path"].is_null());

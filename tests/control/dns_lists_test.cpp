@@ -67,6 +67,43 @@ TEST_CASE("a list that is a file is in force before the workers start") {
   CHECK(world.lists->rules().trouble == "");
 }
 
+TEST_CASE("a list that was never had is awaited until it came, and those that are there are not") {
+  ListsWorld world;
+  Feed feed(world, http_answer(200, names(10)));
+  world.start({feed.list(), world.of_file("ads", "ads.example\n")});
+  CHECK(world.blocked("ads.example"));
+  CHECK(world.server.rules->lists() == std::vector<std::string>{"ads"});
+  CHECK(world.lists->rules().awaited == std::vector<std::string>{"feed"});
+  REQUIRE(world.run_until_blocked("n9.example"));
+  CHECK(world.run([&] { return world.lists->rules().awaited.empty(); }));
+}
+
+TEST_CASE(
+    "a list that cannot be had is awaited until that is known, and is known to the table then") {
+  ListsWorld world;
+  Feed feed(world, http_answer(404, "gone"));
+  world.start({feed.list()});
+  CHECK(world.server.given == 0);
+  CHECK(world.lists->rules().awaited == std::vector<std::string>{"feed"});
+  REQUIRE(world.run([&] { return world.server.given == 1; }));
+  CHECK(world.run([&] { return world.lists->rules().awaited.empty(); }));
+  CHECK(world.server.rules->lists() == std::vector<std::string>{"feed"});
+  CHECK(world.count(EventKind::list_failed) == 1);
+  // The next start knows that there is none, and what it is waiting for is nothing.
+  world.start();
+  CHECK(world.lists->rules().awaited.empty());
+}
+
+TEST_CASE("a list that comes with a reload is not awaited") {
+  ListsWorld world;
+  Feed feed(world, http_answer(200, names(10)));
+  world.start({world.of_file("ads", "ads.example\n")});
+  world.server.dns_settings_.lists.push_back(feed.list());
+  world.lists->configure();
+  CHECK(world.lists->rules().awaited.empty());
+  CHECK(world.run_until_blocked("n9.example"));
+}
+
 TEST_CASE("without lists nothing is compiled and nothing given") {
   ListsWorld world;
   world.start({});

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/control/support/fake_lists.hpp"
 #include "tests/control/support/fixed_ledger.hpp"
 #include "tests/control/support/flow_source.hpp"
 #include "tests/control/support/records.hpp"
@@ -29,12 +30,14 @@ struct Node {
         std::uint64_t((now - ago).time_since_epoch().count()));
   }
   nlohmann::json answer(bool good) {
-    const HealthAnswer answer = health_of({server, ledger, *recorder, queries}, now).answer();
+    const HealthAnswer answer =
+        health_of({server, ledger, *recorder, queries, lists}, now).answer();
     CHECK(answer.good == good);
     return nlohmann::json::parse(answer.text);
   }
   FlowSource server;
   FixedLedger ledger;
+  FakeLists lists;
   QueryRecorder queries{dns::Settings{}};
   std::unique_ptr<FlowRecorder> recorder = std::make_unique<FlowRecorder>(AccountingSettings{});
 };
@@ -79,4 +82,12 @@ TEST_CASE("trouble beside the tunnel is told and leaves the server ready") {
   const auto degraded = node.answer(true)["degraded"];
   REQUIRE(degraded.size() == 2);
   CHECK(degraded[0] == "state.db: disk is full");
+}
+
+TEST_CASE("a server whose clients wait for rules is not ready and says so") {
+  Node node;
+  node.lists.rules_.awaited = {"kids"};
+  CHECK(node.answer(false)["problems"] == nlohmann::json{"list kids has no rules yet"});
+  node.lists.rules_.awaited.clear();  // those in force stay, whatever becomes of newer ones
+  CHECK(node.answer(true)["problems"].empty());
 }

@@ -19,6 +19,72 @@ TEST_CASE("a name of a list is blocked and the answer names the list") {
   CHECK(bed.counters->table_rules.get() == 1);
 }
 
+TEST_CASE("no upstream is asked for a client until a table knows its lists, and it is told why") {
+  const List ads{"ads", Format::adblock, "||ads.example^\n"};
+  const List kids{"kids", Format::adblock, "||games.example^\n"};
+  dns::Settings settings;
+  settings.lists = {settings_of(ads), settings_of(kids)};
+  dns::Policy policy;
+  policy.lists = {"ads"};
+  policy.allow = {"good.example"};
+  policy.block = {"bad.example"};
+  Bed bed(settings, policy);
+  const auto not_ready = [&](const char* name) {
+    bed.ask(name);
+    const Answer answer = bed.take();
+    return answer.rcode == rcode::servfail && answer.error == dns::ede::not_ready;
+  };
+  CHECK(not_ready("ads.example"));
+  CHECK(not_ready("other.example"));
+  CHECK(bed.upstream.count == 0);
+  bed.ask("bad.example");
+  CHECK(bed.take().error == dns::ede::filtered);
+  bed.ask("good.example");
+  CHECK(bed.upstream.count == 1);
+
+  bed.resolver->set_table(compile({kids}));
+  CHECK(not_ready("other.example"));
+  bed.resolver->set_table(compile({ads, kids}));
+  bed.ask("other.example");
+  CHECK(bed.upstream.count == 2);
+  bed.ask("ads.example");
+  CHECK(bed.take().error == dns::ede::blocked);
+  // One that once was in force is not waited for again.
+  bed.resolver->set_table(compile({kids}));
+  bed.ask("another.example");
+  CHECK(bed.upstream.count == 3);
+}
+
+TEST_CASE(
+    "a client without lists does not wait for them, nor one whose list came by new settings") {
+  const List ads{"ads", Format::adblock, "||ads.example^\n"};
+  dns::Settings settings;
+  dns::Policy policy;
+  const bool later = GENERATE(false, true);
+  if (!later) settings.lists = {settings_of(ads)};
+  if (later) policy.lists = {"ads"};
+  Bed bed(settings, policy);
+  settings.lists = {settings_of(ads)};
+  bed.resolver->set_settings(settings);
+  bed.ask("other.example");
+  CHECK(bed.upstream.count == 1);
+}
+
+TEST_CASE("a list of a schedule is waited for as well, until it is said that there are no rules") {
+  const List ads{"ads", Format::adblock, "||ads.example^\n"};
+  dns::Settings settings;
+  settings.lists = {settings_of(ads)};
+  dns::Policy policy;
+  policy.schedules.emplace_back();
+  policy.schedules.back().lists = {"ads"};
+  Bed bed(settings, policy);
+  bed.ask("other.example");
+  CHECK(bed.take().error == dns::ede::not_ready);
+  bed.resolver->set_table(nullptr);  // there are no rules
+  bed.ask("other.example");
+  CHECK(bed.upstream.count == 1);
+}
+
 TEST_CASE("a new table holds for what is cached and for what is under way, nothing is lost") {
   TableBed made({{"ads", Format::domains, "ads.example\n"}});
   Bed& bed = *made.bed;
