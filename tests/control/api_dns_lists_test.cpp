@@ -110,7 +110,7 @@ TEST_CASE("an alias is explained by what it leads to") {
       {"alias.example", "CNAME", "x.ads.example", std::chrono::seconds(60)}};
   auto policy = std::make_shared<culvert::dns::Policy>();
   policy->block = {"ads.example"};
-  world.server.peers_[0]->entry.policy.dns = policy;
+  world.server.peers_[0].entry.policy.dns = policy;
   const json blocked = world.get("/v1/dns/explain?name=alias.example&peer=laptop");
   hold_to("DnsExplanation", blocked);
   CHECK(blocked["verdict"] == "block");
