@@ -33,9 +33,15 @@ class EventLoop {
   static constexpr base::Duration beat = std::chrono::seconds(2);
 
   // Whether the turn has lasted so long that what is left is better done in the next one: who asked
-  // last waits for two turns at the most, and a turn still has dozens of packets to batch.
-  bool turn_is_long() noexcept { return base::BootClock::now() - now() > long_turn; }
-  static constexpr base::Duration long_turn = std::chrono::microseconds(100);
+  // last waits for two turns at the most. A short turn still has dozens of packets to batch; a
+  // client that is alone gains more by a long one.
+  bool turn_is_long() noexcept {
+    return base::BootClock::now() - now() > (now() < short_until_ ? short_turn : long_turn);
+  }
+  static constexpr base::Duration short_turn = std::chrono::microseconds(100);
+  static constexpr base::Duration long_turn = std::chrono::microseconds(500);
+  // Clients share the worker: turns are short for a second from now.
+  void shorten_turns() noexcept { short_until_ = now() + std::chrono::seconds(1); }
   // The next turn begins without waiting.
   void do_not_sleep();
 
@@ -60,6 +66,7 @@ class EventLoop {
   base::Time armed_ = base::never;
   base::Time now_{};
   bool now_is_known_ = false;
+  base::Time short_until_{};
   bool stopping_ = false;
 };
 

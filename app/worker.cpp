@@ -255,6 +255,7 @@ void Worker::take_datagrams() noexcept {
   const auto take = [this](base::MutableBytes datagram, const wg::Path& from) {
     device_.receive(datagram, from, loop_.now());
   };
+  if (udp_.senders_waiting() > 1) loop_.shorten_turns();
   datagrams_wait_ = udp_.hand_out(take, [this] { return !loop_.turn_is_long(); });
 }
 

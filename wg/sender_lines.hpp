@@ -16,6 +16,7 @@ class SenderLines {
   explicit SenderLines(std::size_t room) : lines_(room), waiting_(room) {}
 
   bool empty() const noexcept { return count_ == 0; }
+  std::size_t senders() const noexcept { return count_; }
   // Behind what its sender has waiting; a sender without any joins behind the others. A message
   // waits once at most. `weight` says how much work it is.
   void push(std::uint32_t sender, Message message, std::uint16_t weight) noexcept;

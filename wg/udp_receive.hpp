@@ -29,6 +29,7 @@ class UdpReceiver {
   // As UdpSocket has them.
   void fetch(int fd, const UdpSocket::SenderOf& sender_of) noexcept;
   bool hand_out(const UdpSocket::OnDatagram& on_datagram, const UdpSocket::GoOn& go_on) noexcept;
+  std::size_t senders_waiting() const noexcept { return lines_.senders(); }
 
  private:
   static constexpr std::size_t batch = 16;              // messages of one call

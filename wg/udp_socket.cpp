@@ -59,6 +59,10 @@ void UdpSocket::fetch(int fd, const SenderOf& sender_of) noexcept {
   impl_->receiver.fetch(fd, sender_of);
 }
 
+std::size_t UdpSocket::senders_waiting() const noexcept {
+  return impl_->receiver.senders_waiting();
+}
+
 bool UdpSocket::hand_out(const OnDatagram& on_datagram, const GoOn& go_on) noexcept {
   return impl_->receiver.hand_out(on_datagram, go_on);
 }

@@ -59,6 +59,7 @@ class UdpSocket final : public Outbox {
   // Hands out what waits, in order of each sender, a few datagrams of one and then of the next,
   // until `go_on`, asked in between, says no; true if some are left.
   bool hand_out(const OnDatagram& on_datagram, const GoOn& go_on) noexcept;
+  std::size_t senders_waiting() const noexcept;
 
   base::MutableBytes reserve(const Path& path, std::size_t size,
                              std::uint8_t tos) noexcept override;

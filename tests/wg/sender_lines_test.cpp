@@ -73,7 +73,7 @@ TEST_CASE("as many senders as there is room for have a line each") {
   for (SenderLines::Message message = 0; message < room; ++message)
     lines.push(std::uint32_t(1000 + message), message, 1);
   for (SenderLines::Message message = 0; message < room; ++message) {
-    REQUIRE_FALSE(lines.empty());
+    REQUIRE(lines.senders() == room - message);
     CHECK(lines.front() == message);
     lines.pop();
   }
