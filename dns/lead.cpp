@@ -86,13 +86,12 @@ class Leader {
     out_.end = End::written;
     if (left != BlockAnswer::follow || type() == type::any) return false;
     const std::optional<Name> target = rewrite_target(verdict, out_.name);
-    const bool stays = !target || *target == out_.name;
-    if (target) out_.name = *target;
+    if (!target) return false;
+    // To itself: no list is asked about it again, but the policy is.
+    if (*target == out_.name) --been_count_;
+    out_.name = *target;
     out_.silent.set();
-    if (!stays) return true;
-    out_.end = End::ask;
-    out_.verdict = {};
-    return false;
+    return true;
   }
 
   Filter& filter_;

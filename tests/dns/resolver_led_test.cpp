@@ -153,6 +153,25 @@ TEST_CASE("safe search holds behind an alias, and types are not given behind one
   CHECK(plain.upstream.count == 0);
 }
 
+TEST_CASE("a rewrite gives no types that the client is not to have, be it to the name itself") {
+  const List mine{"mine", Format::adblock,
+                  "||moved.example^$dnsrewrite=www.shop.example\n"
+                  "||same.example^$dnsrewrite=same.example\n"};
+  dns::Policy policy;
+  policy.safe_search = true;
+  policy.filter_aaaa = true;
+  policy.ech = dns::EchPolicy::drop;
+  TableBed made({mine}, {}, policy);
+  Bed& bed = *made.bed;
+  for (const char* const each : {"moved.example", "same.example", "www.google.com"})
+    for (const std::uint16_t left_out : {type::aaaa, type::https}) {
+      INFO(each << ' ' << left_out);
+      bed.ask(each, left_out);
+      REQUIRE(bed.upstream.open.empty());
+      CHECK(bed.take().records.at(0).type == type::soa);
+    }
+}
+
 TEST_CASE("hints behind an alias are judged, and taken out where the policy says so") {
   const auto binding = [](std::initializer_list<int> hint) {
     std::vector<std::byte> rdata{std::byte{0}, std::byte{1}, std::byte{0}, std::byte{0},

@@ -183,6 +183,23 @@ TEST_CASE("safe search is a CNAME with the records of where it leads") {
   CHECK(bed.counters->rewritten.get() == 2);
 }
 
+TEST_CASE("behind a rewrite, too, what the client is not to have is taken out of bindings") {
+  dns::Policy policy;
+  policy.safe_search = true;
+  policy.ech = dns::EchPolicy::strip;
+  Bed bed({}, policy);
+  bed.ask("www.google.com", type::https);
+  REQUIRE(bed.upstream.open.size() == 1);
+  const std::string target = bed.upstream.open[0].name.to_string();
+  Said binding{target, type::https, 300, {}};
+  for (const int octet : {0, 1, 0, 0, 3, 0, 2, 1, 187, 0, 5, 0, 4, 1, 2, 3, 4})
+    binding.rdata.push_back(std::byte(octet));
+  bed.upstream.answer({binding});
+  const Answer answer = bed.take();
+  REQUIRE(answer.records.size() == 2);
+  CHECK(answer.records[1].rdata.size() == binding.rdata.size() - 8);
+}
+
 TEST_CASE("local names are answered at once, a CNAME that leads outside is followed") {
   dns::Settings settings;
   settings.records = {{"nas.home.example", "A", "192.168.1.5", 60s},
