@@ -25,9 +25,10 @@ class FakeServer : public Server {
 
   // Adds a peer in the first free slot; its key is 32 bytes of `byte`.
   Peer& add(std::string name, std::byte byte) {
-    std::uint32_t slot = 0;
-    while (std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) { return p.slot == slot; }))
-      ++slot;
+    std::vector<bool> taken(peers_.size() + 1);
+    for (const Peer& other : peers_)
+      if (other.slot < taken.size()) taken[other.slot] = true;
+    const auto slot = std::uint32_t(std::ranges::find(taken, false) - taken.begin());
     Peer& peer = peers_.emplace_back();
     peer.entry.name = std::move(name);
     peer.entry.public_key.bytes.fill(byte);
