@@ -230,6 +230,7 @@ void Resolver::set_settings(Settings settings) {
 
 void Resolver::set_trust(const TrustStore& trust) {
   impl_->upstreams_.set_trust(trust);
+  flush_cache();
 }
 
 void Resolver::set_table(std::shared_ptr<const RuleTable> table) {

@@ -65,7 +65,8 @@ class Resolver {
   void remove_client(Client& client) noexcept;  // nothing is answered to it any more
 
   void set_settings(Settings settings);
-  void set_trust(const TrustStore& trust);  // for TLS to upstreams
+  // For TLS to upstreams. What came, or failed, by the old one is forgotten.
+  void set_trust(const TrustStore& trust);
   // Until a table has come that knows a list of the first settings, no upstream is asked for
   // clients that have this list: they get SERVFAIL and Extended DNS Error 14. Null: there are no
   // rules.

@@ -29,6 +29,11 @@ void Figures::answered(base::Time now) noexcept {
   if (resting_) set_resting(false);
 }
 
+void Figures::try_anew() noexcept {
+  silent_ = 0;
+  if (resting_) set_resting(false);
+}
+
 void Figures::took(base::Duration duration, base::Time now) noexcept {
   const double us = std::max(microseconds(duration), 1.0);
   ewma_us_ = measured_ == base::Time{} ? us : ewma_us_ + (us - ewma_us_) * weight;

@@ -18,6 +18,7 @@ class Figures {
 
   void asked() noexcept { counters_->asked.add(); }
   void answered(base::Time now) noexcept;  // it works
+  void try_anew() noexcept;                // why it failed may be gone: it rests no more
   void took(base::Duration duration, base::Time now) noexcept;
   // Another answered while this one was silent for so long.
   void slower_than(base::Duration duration, base::Time now) noexcept;

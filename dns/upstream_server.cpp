@@ -105,6 +105,7 @@ void Server::note_tls(const std::string& why) noexcept {
 
 void Server::trust_changed() noexcept {
   if (!tls_) return;
+  figures_.try_anew();
   tls_->forget_session();
   for (const auto& carrier : carriers_) carrier->suspect(base::never);
 }
